@@ -1,0 +1,59 @@
+// swift-tools-version: 6.1
+// SPDX-License-Identifier: GPL-2.0-only
+
+import PackageDescription
+
+// The target graph keeps the witnesses apart: Reference and GenericPT depend on
+// the vocabulary (PageTable) only, never on each other.
+let package = Package(
+  name: "ptkit",
+  products: [
+    .executable(name: "ptkit", targets: ["ptkit"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+  ],
+  targets: [
+    // Vocabulary: addresses, sizes, protection, errors, configurations, images,
+    // the protocol of a page table under test.
+    .target(name: "PageTable"),
+
+    // Witness: formats as data, with one interpreter.
+    .target(name: "Reference", dependencies: ["PageTable"]),
+    // The YAML reader and the embedded spec files, off the path of static binaries.
+    .target(
+      name: "ReferenceSpecs",
+      dependencies: ["Reference", .product(name: "Yams", package: "Yams")],
+      resources: [.embedInCode("Formats")]
+    ),
+
+    // Witness: the generic algorithms and one file per format.
+    .target(name: "GenericPT", dependencies: ["PageTable"]),
+
+    .target(name: "Simulator", dependencies: ["PageTable"]),
+    .target(name: "TAP"),
+    .target(
+      name: "Conformance",
+      dependencies: ["PageTable", "Reference", "ReferenceSpecs", "GenericPT", "Simulator", "TAP"]
+    ),
+    .target(name: "Selftests", dependencies: ["PageTable", "Conformance", "TAP"]),
+    .executableTarget(
+      name: "ptkit",
+      dependencies: [
+        "PageTable", "Conformance", "Selftests", "TAP",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]
+    ),
+
+    .testTarget(name: "PageTableTests", dependencies: ["PageTable"]),
+    .testTarget(name: "ReferenceTests", dependencies: ["Reference", "ReferenceSpecs"]),
+    .testTarget(name: "GenericPTTests", dependencies: ["GenericPT", "Simulator"]),
+    .testTarget(name: "SimulatorTests", dependencies: ["Simulator"]),
+    .testTarget(name: "TAPTests", dependencies: ["TAP"]),
+    .testTarget(name: "ConformanceTests", dependencies: ["Conformance"]),
+    .testTarget(name: "SelftestsTests", dependencies: ["Selftests", "Conformance"]),
+    .testTarget(name: "CommandLineTests", dependencies: ["ptkit"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
