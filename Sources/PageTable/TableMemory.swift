@@ -23,6 +23,25 @@ public struct InvalidationRequest: Hashable, Sendable {
   }
 }
 
+/// What the page table keeps beside each 4 KiB page of table memory, as the kernel does in struct page.
+/// Only the metadata of a table's first page is used.
+@frozen
+public struct TablePageMetadata: Hashable, Sendable {
+  /// Index of the next page of a list plus one; 0 ends the list.
+  public var next: UInt32
+  /// Non-empty entries in the table, where the page table counts them.
+  public var entries: UInt16
+  /// The table's size, log2 of bytes.
+  public var sizeLog2: UInt16
+
+  @inlinable
+  public init(next: UInt32 = 0, entries: UInt16 = 0, sizeLog2: UInt16 = 0) {
+    self.next = next
+    self.entries = entries
+    self.sizeLog2 = sizeLog2
+  }
+}
+
 /// The memory that tables live in, and the IOMMU that walks them, as one page table sees them.
 ///
 /// Table memory is one contiguous stretch of physical addresses; the physical address
@@ -37,6 +56,10 @@ public protocol TableMemory: AnyObject, Sendable {
 
   /// The host address of `physicalBase`.
   var arena: UnsafeMutableRawPointer { get }
+
+  /// One element for each 4 KiB page from `physicalBase` on, for the page table's own use; untouched by
+  /// the memory, all zero at first.
+  var pageMetadata: UnsafeMutablePointer<TablePageMetadata> { get }
 
   /// Allocates a zeroed table of 2^`sizeLog2` bytes, aligned to its size.
   ///
