@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import PageTable
+
+extension GenericPageTable {
+  /// Unmaps from `iova` on and synchronises the IOTLB, as iommu_unmap().
+  ///
+  /// Stops at the first hole. A leaf in which the range ends goes whole; one in which it starts stays, and
+  /// nothing is unmapped.
+  ///
+  /// - Returns: bytes unmapped; 0 for a range that is empty, wraps or is out of the address space; more than
+  ///   `length` where the last leaf reaches beyond the range.
+  @inlinable
+  public func unmap(iova: UInt64, length: UInt64) -> UInt64 {
+    withLock {
+      var gather = Gather()
+      let unmapped = unmapLocked(iova: iova, length: length, gather: &gather)
+      synchronize(&gather)
+      return unmapped
+    }
+  }
+
+  /// As `unmap`, but the caller synchronises the gather, as iommu_unmap_fast().
+  @inlinable
+  public func unmap(iova: UInt64, length: UInt64, gather: inout Gather) -> UInt64 {
+    withLock { unmapLocked(iova: iova, length: length, gather: &gather) }
+  }
+
+  @inlinable @inline(__always)
+  func unmapLocked(iova: UInt64, length: UInt64, gather: inout Gather) -> UInt64 {
+    let (last, wraps) = iova.addingReportingOverflow(length &- 1)
+    let root = self.root
+    guard length != 0, !wraps, geometry.holds(first: iova, last: last, bits: topBits(level: root.level))
+    else {
+      return 0
+    }
+    var pending = Gather()
+    let unmapped = unmapWalk(root, iova, last, &pending)
+    add(&pending, iova: iova, length: unmapped, to: &gather)
+    return unmapped
+  }
+
+  /// Descends while the range lies within one table that it does not cover, then unmaps there.
+  @inlinable @inline(__always)
+  func unmapWalk(_ root: TableRoot, _ iova: UInt64, _ last: UInt64, _ pending: inout Gather) -> UInt64 {
+    var table = root.physical
+    var level = root.level
+    let bits = topBits(level: level)
+    var index = Self.topIndex(iova, level: level, bits: bits)
+    while level > 0 {
+      let itemMask = Bits.lowMask(Format.itemLog2(level: level))
+      let spansItem = iova & itemMask == 0 && last & itemMask == itemMask
+      guard (iova ^ last) & ~itemMask == 0, !spansItem else { break }
+      let entry = load(table, index)
+      guard format.kind(of: entry, level: level) == .table else { break }
+      table = format.tableAddress(entry, level: level)
+      level &-= 1
+      index = Self.index(iova, level: level)
+    }
+    let lastIndex = index &+ Int(truncatingIfNeeded: spanOfItems(iova, last, level: level))
+    var unmapped: UInt64 = 0
+    if level == 0, index == lastIndex, unmapPlainLeaf(table, index, iova, &pending) {
+      unmapped = Bits.bit(Format.granuleLog2)
+    } else {
+      _ = unmap(in: table, level: level, index...lastIndex, iova, last, &unmapped, &pending)
+    }
+    // The table itself may have emptied; the tables above it are found by walking again.
+    if countsEntries, level != root.level, metadata[page(table)].entries == 0 {
+      pruneAfterUnmap(root, iova, &pending)
+    }
+    return unmapped
+  }
+
+  /// How many items of a level lie between the items of two addresses.
+  @inlinable @inline(__always)
+  func spanOfItems(_ first: UInt64, _ last: UInt64, level: Int) -> UInt64 {
+    let shift = UInt64(truncatingIfNeeded: Format.itemLog2(level: level))
+    return (last &>> shift) &- (first &>> shift)
+  }
+
+  /// Removes one leaf of level 0 that is a single word; false when the word is something else.
+  @inlinable @inline(__always)
+  func unmapPlainLeaf(_ table: UInt64, _ index: Int, _ iova: UInt64, _ pending: inout Gather) -> Bool {
+    let granuleMask = Bits.lowMask(Format.granuleLog2)
+    guard iova & granuleMask == 0, format.isPlainLeaf(load(table, index), level: 0) else { return false }
+    store(0, table, index)
+    count(table, -1)
+    pending.leafLevels |= 1
+    flush(table, index..<index &+ 1)
+    return true
+  }
+
+  @usableFromInline
+  func pruneAfterUnmap(_ root: TableRoot, _ iova: UInt64, _ pending: inout Gather) {
+    _ = prune(root.physical, level: root.level, iova: iova, root: root, &pending)
+  }
+
+  /// Unmaps in one table and those below it.
+  ///
+  /// - Returns: false when a hole, or a leaf that the range starts in, ended it.
+  @usableFromInline
+  func unmap(
+    in table: UInt64, level: Int, _ indices: ClosedRange<Int>, _ first: UInt64, _ last: UInt64,
+    _ unmapped: inout UInt64, _ pending: inout Gather
+  ) -> Bool {
+    let itemLog2 = UInt64(Format.itemLog2(level: level))
+    var index = indices.lowerBound
+    var changed = index..<index
+    var complete = true
+    var leafWords = 0
+    // The address of the current item; only the first one may lie inside of its item.
+    var iova = first
+    while index <= indices.upperBound {
+      let entry = load(table, index)
+      var step = 1
+      switch format.kind(of: entry, level: level) {
+      case .empty:
+        complete = false
+      case .table:
+        complete = unmapItem(
+          entry, in: table, level: level, index, iova, last, &unmapped, &pending, &changed)
+      case .leaf:
+        step = clearLeaves(table, level: level, index, indices.upperBound, entry, iova)
+        complete = step > 0
+        leafWords += step
+        if complete { changed = (changed.isEmpty ? index : changed.lowerBound)..<index + step }
+      }
+      guard complete else { break }
+      index += step
+      iova = (iova >> itemLog2 &+ UInt64(step)) << itemLog2
+    }
+    if leafWords > 0 { pending.leafLevels |= 1 << UInt8(level) }
+    unmapped &+= UInt64(leafWords) << itemLog2
+    if !changed.isEmpty { flush(table, changed) }
+    return complete
+  }
+
+  /// Unmaps the part of a range below one table entry; the table goes when the range covers it, or when it
+  /// empties and empty tables are reclaimed.
+  private func unmapItem(
+    _ entry: UInt64, in table: UInt64, level: Int, _ index: Int, _ iova: UInt64, _ last: UInt64,
+    _ unmapped: inout UInt64, _ pending: inout Gather, _ changed: inout Range<Int>
+  ) -> Bool {
+    let itemMask = Bits.lowMask(Format.itemLog2(level: level))
+    let childLast = min(last, iova | itemMask)
+    let covered = iova & itemMask == 0 && last >= iova | itemMask
+    let child = format.tableAddress(entry, level: level)
+    let start = Self.index(iova, level: level - 1)
+    let end = Self.index(childLast, level: level - 1)
+    let complete = unmap(
+      in: child, level: level - 1, start...end, iova, childLast, &unmapped, &pending)
+    let empties = countsEntries && metadata[page(child)].entries == 0
+    guard complete && covered || empties else { return complete }
+    store(0, table, index)
+    count(table, -1)
+    add(table: child, level: level, to: &pending)
+    changed = (changed.isEmpty ? index : changed.lowerBound)..<index + 1
+    return complete
+  }
+
+  /// Clears the leaf at `index` and, if it is a single word, the like that follow it up to `upper`.
+  ///
+  /// - Returns: how many words were cleared; 0 when the range starts inside the leaf.
+  private func clearLeaves(
+    _ table: UInt64, level: Int, _ index: Int, _ upper: Int, _ entry: UInt64, _ iova: UInt64
+  ) -> Int {
+    let contiguousLog2 = format.contiguousLog2(entry, level: level)
+    guard iova & Bits.lowMask(Format.itemLog2(level: level) + contiguousLog2) == 0 else { return 0 }
+    let words = words(of: table) + index
+    var count = 1 << contiguousLog2
+    if contiguousLog2 == 0 { count = plainLeafPrefix(words, level: level, count: upper - index + 1) }
+    Entry.clear(words, count: count)
+    self.count(table, -count)
+    if Memory.recordsEvents { memory.recordEntryWrites(at: table + UInt64(index) * 8, count: count) }
+    return count
+  }
+
+  /// How many of `count` words are leaves of a single word before the first that is not; the first one is.
+  @inline(__always)
+  private func plainLeafPrefix(_ words: UnsafeMutablePointer<UInt64>, level: Int, count: Int) -> Int {
+    var index = 1
+    #if !PTKIT_TSAN
+      while index &+ 8 <= count {
+        var plain = true
+        for lane in 0..<8 { plain = format.isPlainLeaf(words[index &+ lane], level: level) && plain }
+        if !plain { break }
+        index &+= 8
+      }
+    #endif
+    while index < count, format.isPlainLeaf(Entry.load(words + index), level: level) { index &+= 1 }
+    return index
+  }
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import PageTable
+import Synchronization
+
+/// What becomes of tables that an unmap leaves empty.
+public enum Reclaim: Hashable, Sendable {
+  /// They stay, as in Linux today; only a table that an unmap covers completely goes.
+  case never
+  /// Each is unlinked as it empties; at most this many are kept for reuse after the IOTLB sync, the rest is
+  /// released.
+  case bounded(Int)
+  /// Each is unlinked as it empties and released after the IOTLB sync.
+  case eager
+}
+
+/// How callers use a page table.
+public enum Sharing: Sendable {
+  /// One thread at a time.
+  case exclusive
+  /// Several threads, on ranges that do not overlap. Reclaim then takes one lock for each operation.
+  case shared
+}
+
+/// What a map left behind.
+@frozen
+public struct MapOutcome: Hashable, Sendable {
+  /// The failure, or nil for success.
+  public var errno: LinuxErrno?
+  /// Bytes mapped, from the start of the range.
+  public var mapped: UInt64
+
+  @inlinable
+  public init(_ errno: LinuxErrno?, mapped: UInt64) {
+    self.errno = errno
+    self.mapped = mapped
+  }
+}
+
+/// One page table of a format in some memory, with the semantics of Linux 7.3's generic page table
+/// (drivers/iommu/generic_pt/iommu_pt.h).
+///
+/// Callers on ranges that do not overlap may run at the same time; the tables they share are installed by
+/// compare-exchange.
+public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory>: @unchecked Sendable {
+  // Unchecked: `freeTables` changes only under `lock` or with exclusive use; all else is constant or atomic.
+
+  /// The format and its configuration.
+  public let format: Format
+  /// The memory that the tables live in.
+  public let memory: Memory
+  /// The reclaim policy.
+  public let reclaim: Reclaim
+  /// The leaf sizes in use, a bitmap of bytes.
+  public let pageSizes: UInt64
+
+  @usableFromInline let geometry: Geometry
+  /// What to add to a physical address to get its host address.
+  @usableFromInline let hostOffset: UInt64
+  @usableFromInline let physicalBase: UInt64
+  @usableFromInline let metadata: UnsafeMutablePointer<TablePageMetadata>
+  @usableFromInline let countsEntries: Bool
+  @usableFromInline let locks: Bool
+  @usableFromInline let lock = SpinLock()
+  let topLock = SpinLock()
+  /// The top table's physical address with its level in the low bits.
+  @usableFromInline let top: Atomic<UInt64>
+  /// Empty tables kept for reuse.
+  @usableFromInline var freeTables = TableList()
+
+  /// Makes an empty page table.
+  ///
+  /// - Throws: `LinuxErrno.enomem` when the top table cannot be allocated.
+  public init(_ format: Format, memory: Memory, reclaim: Reclaim = .never, sharing: Sharing = .exclusive)
+    throws
+  {
+    self.format = format
+    self.memory = memory
+    self.reclaim = reclaim
+    geometry = format.geometry
+    let offered = format.offeredSizes()
+    pageSizes = geometry.pageSizeLimit == 0 ? offered : offered & geometry.pageSizeLimit
+    physicalBase = memory.physicalBase
+    hostOffset = UInt64(UInt(bitPattern: memory.arena)) &- memory.physicalBase
+    metadata = memory.pageMetadata
+    countsEntries = reclaim != .never
+    locks = countsEntries && sharing == .shared
+    let sizeLog2 = Self.rootSizeLog2(geometry, level: geometry.topLevel)
+    guard let root = memory.allocateTable(sizeLog2: sizeLog2) else { throw LinuxErrno.enomem }
+    top = Atomic(root | UInt64(geometry.topLevel))
+    prepare(root, sizeLog2: sizeLog2)
+    if geometry.features.contains(.dmaIncoherent) { memory.flushCache(at: root, byteCount: 1 << sizeLog2) }
+    memory.changeTop(to: root, level: geometry.topLevel)
+  }
+
+  /// The current root, as the hardware sees it.
+  public var root: TableRoot {
+    let word = top.load(ordering: .acquiring)
+    return TableRoot(physical: word & ~Self.levelMask, level: Int(word & Self.levelMask))
+  }
+
+  /// Releases every table. The hardware must no longer walk them; the page table is unusable afterwards.
+  public func destroy() {
+    var gather = Gather()
+    let root = self.root
+    let bits = topBits(level: root.level)
+    _ = collectTables(
+      root.physical, level: root.level, wordCount: 1 << (bits - Format.itemLog2(level: root.level)),
+      refusesLeaves: false, into: &gather)
+    gather.tables.append(root.physical, metadata: metadata, base: physicalBase)
+    for var list in [gather.tables, freeTables] {
+      while let table = list.popFirst(metadata: metadata, base: physicalBase) { release(table) }
+    }
+    freeTables = TableList()
+  }
+
+  // MARK: Words
+
+  @usableFromInline static var levelMask: UInt64 { 7 }
+
+  @inlinable @inline(__always)
+  func words(of table: UInt64) -> UnsafeMutablePointer<UInt64> {
+    // Table memory is one mapping and table addresses come from it, so the sum is never null.
+    UnsafeMutablePointer(bitPattern: UInt(truncatingIfNeeded: table &+ hostOffset)).unsafelyUnwrapped
+  }
+
+  @inlinable @inline(__always)
+  func load(_ table: UInt64, _ index: Int) -> UInt64 {
+    Entry.load(words(of: table) + index)
+  }
+
+  @inlinable @inline(__always)
+  func store(_ word: UInt64, _ table: UInt64, _ index: Int) {
+    Entry.store(word, words(of: table) + index)
+    if Memory.recordsEvents { memory.recordEntryWrites(at: table &+ UInt64(index) &* 8, count: 1) }
+  }
+
+  @inlinable @inline(__always)
+  func flush(_ table: UInt64, _ range: Range<Int>) {
+    if geometry.features.contains(.dmaIncoherent) {
+      memory.flushCache(at: table &+ UInt64(range.lowerBound) &* 8, byteCount: range.count &* 8)
+    }
+  }
+
+  // MARK: Geometry
+
+  /// Address bits that a top of `level` spans.
+  @inlinable @inline(__always)
+  func topBits(level: Int) -> Int { Self.topBits(geometry, level: level) }
+
+  @inlinable @inline(__always)
+  static func topBits(_ geometry: Geometry, level: Int) -> Int {
+    guard geometry.features.contains(.dynamicTop), level != Format.maximumLevel else {
+      return geometry.iovaBits
+    }
+    return min(geometry.iovaBits, Format.itemLog2(level: level) &+ Format.indexBits)
+  }
+
+  @inlinable
+  static func rootSizeLog2(_ geometry: Geometry, level: Int) -> Int {
+    max(Format.minimumRootLog2, topBits(geometry, level: level) - Format.itemLog2(level: level) + 3)
+  }
+
+  @inlinable @inline(__always)
+  static func index(_ iova: UInt64, level: Int) -> Int {
+    Int(truncatingIfNeeded: iova &>> UInt64(truncatingIfNeeded: Format.itemLog2(level: level)))
+      & ((1 &<< Format.indexBits) &- 1)
+  }
+
+  @inlinable @inline(__always)
+  static func topIndex(_ iova: UInt64, level: Int, bits: Int) -> Int {
+    Int(
+      truncatingIfNeeded: (iova & Bits.lowMask(bits))
+        &>> UInt64(truncatingIfNeeded: Format.itemLog2(level: level)))
+  }
+
+  @inlinable @inline(__always)
+  func index(_ iova: UInt64, level: Int, of root: TableRoot) -> Int {
+    level == root.level
+      ? Self.topIndex(iova, level: level, bits: topBits(level: level)) : Self.index(iova, level: level)
+  }
+
+  /// The last address of the range, or the errno of a range that is empty or wraps.
+  @inlinable @inline(__always)
+  static func last(_ iova: UInt64, _ length: UInt64) throws(LinuxErrno) -> UInt64 {
+    if length == 0 { throw .einval }
+    let (last, overflow) = iova.addingReportingOverflow(length &- 1)
+    if overflow { throw .eoverflow }
+    return last
+  }
+
+  // MARK: Tables
+
+  /// Prepares the metadata of a new table.
+  @inlinable
+  func prepare(_ table: UInt64, sizeLog2: Int) {
+    metadata[page(table)] = TablePageMetadata(sizeLog2: UInt16(truncatingIfNeeded: sizeLog2))
+  }
+
+  @inlinable @inline(__always)
+  func page(_ table: UInt64) -> Int { Int(truncatingIfNeeded: (table &- physicalBase) &>> 12) }
+
+  /// Adds to the count of non-empty entries of a table.
+  @inlinable @inline(__always)
+  func count(_ table: UInt64, _ change: Int) {
+    if countsEntries { metadata[page(table)].entries &+= UInt16(truncatingIfNeeded: change) }
+  }
+
+  /// An empty table for `level`, flushed as far as the walker needs it, or nil when memory is short.
+  @inlinable
+  func allocate(sizeLog2: Int) -> UInt64? {
+    if sizeLog2 == Format.indexBits &+ 3,
+      let table = freeTables.popFirst(metadata: metadata, base: physicalBase)
+    {
+      return table
+    }
+    guard let table = memory.allocateTable(sizeLog2: sizeLog2) else { return nil }
+    prepare(table, sizeLog2: sizeLog2)
+    return table
+  }
+
+  @inlinable
+  func release(_ table: UInt64) {
+    memory.releaseTable(at: table, sizeLog2: Int(metadata[page(table)].sizeLog2))
+  }
+
+  @inlinable @inline(__always)
+  func withLock<Result>(_ body: () -> Result) -> Result {
+    guard locks else { return body() }
+    lock.acquire()
+    defer { lock.release() }
+    return body()
+  }
+}
