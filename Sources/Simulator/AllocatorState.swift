@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+/// What the allocator knows of one 4 KiB page. A zero record is a page that was never used.
+struct PageRecord {
+  enum State: UInt8 {
+    /// Never allocated; holds zeros.
+    case fresh = 0
+    /// In an allocated table.
+    case live
+    /// Being released: out of the accounts, not yet on a list.
+    case leaving
+    /// Released, filled with poison.
+    case poisoned
+    /// Released, with whatever the page table left in it.
+    case dirty
+  }
+
+  /// Of a free block's first page: the next free block's first page plus one; 0 ends the list.
+  var next: UInt32 = 0
+  /// What the page is used for.
+  var state: State = .fresh
+  /// Of a table's first page: the table's size, log2 of bytes. 0 in its other pages.
+  var sizeLog2: UInt8 = 0
+  /// The node of the table.
+  var node: UInt8 = 0
+}
+
+/// Pages and counts of a simulated machine.
+struct AllocatorState {
+  /// How many blocks sizes there are: 4 KiB, 8 KiB … 1 MiB.
+  static let orders = 9
+
+  /// Pages that the reserve has.
+  let pageCount: UInt32
+  /// Pages that were ever handed out, or skipped for alignment: the first page never used.
+  var usedPages: UInt32 = 0
+  /// The first free block per order, plus one; 0 where there is none.
+  var freeBlocks = InlineArray<9, UInt32>(repeating: 0)
+
+  var livePages = 0
+  var peakPages = 0
+  var allocations = 0
+
+  /// Whether any of the three faults below is set.
+  var injectsFaults = false
+  var faults = InjectedFaults()
+
+  var violations: [MachineViolation] = []
+
+  /// Pages below this one have been looked at by `giveBackEmptyPages`.
+  var scannedPages: UInt32 = 0
+  /// The page below `scannedPages` from which it looks at old pages next.
+  var rescanFrom: UInt32 = 0
+
+  init(pageCount: UInt32) { self.pageCount = pageCount }
+}
+
+/// Failures that allocations meet, counted from when they were set.
+struct InjectedFaults {
+  /// The allocation that fails: 1 is the next one.
+  var failingAllocation: Int?
+  /// How many allocations succeed before all fail.
+  var successesLeft: Int?
+  /// How many 4 KiB pages may still be allocated.
+  var budget: Int?
+
+  var isEmpty: Bool { failingAllocation == nil && successesLeft == nil && budget == nil }
+
+  /// Counts one allocation of `pages` pages and returns whether it fails.
+  mutating func refuses(pages: Int) -> Bool {
+    var fails = false
+    if let number = failingAllocation {
+      failingAllocation = number > 1 ? number - 1 : nil
+      fails = number <= 1
+    }
+    if let left = successesLeft, left <= 0 { fails = true }
+    if let budget, budget < pages { fails = true }
+    guard !fails else { return true }
+    successesLeft = successesLeft.map { $0 - 1 }
+    budget = budget.map { $0 - pages }
+    return false
+  }
+}

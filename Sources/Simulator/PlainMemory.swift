@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import PageTable
+import Synchronization
+
+/// Table memory of one domain that records nothing but counts: for benchmarks and stress.
+public final class PlainMemory: TableMemory, @unchecked Sendable {
+  @inlinable public static var recordsEvents: Bool { false }
+
+  /// The machine that the tables live in.
+  public let machine: SimulatedMachine
+  /// The domain's number, for whoever tells domains apart.
+  public let domain: Int
+  /// The node that tables are allocated on.
+  public let node: Int
+  public let physicalBase: UInt64
+  public let arena: UnsafeMutableRawPointer
+  public let pageMetadata: UnsafeMutablePointer<TablePageMetadata>
+
+  @usableFromInline let syncs = Atomic<Int>(0)
+  private let account: UnsafeMutablePointer<Int>
+
+  /// Makes the memory of a domain; `node` is one of the machine's.
+  public init(machine: SimulatedMachine, domain: Int = 0, node: Int = 0) {
+    precondition((0..<machine.nodeCount).contains(node), "the machine has \(machine.nodeCount) nodes")
+    self.machine = machine
+    self.domain = domain
+    self.node = node
+    physicalBase = machine.physicalBase
+    arena = machine.arena
+    pageMetadata = machine.pageMetadata
+    account = .allocate(capacity: 1)
+    account.initialize(to: 0)
+  }
+
+  deinit { account.deallocate() }
+
+  /// 4 KiB pages of table memory that the domain has now.
+  public var livePages: Int { machine.livePages(of: account) }
+
+  /// IOTLB syncs so far; exact while one thread at a time uses the domain, else a lower bound.
+  public var syncCount: Int { syncs.load(ordering: .relaxed) }
+
+  /// The memory as a walker sees it.
+  public var walkerView: any PhysicalMemoryReader { machine }
+
+  public func allocateTable(sizeLog2: Int) -> UInt64? {
+    var violation: MachineViolation?
+    return machine.allocate(sizeLog2: sizeLog2, node: node, account: account, violation: &violation)
+  }
+
+  public func releaseTable(at physical: UInt64, sizeLog2: Int) {
+    _ = machine.release(physical, sizeLog2: sizeLog2, account: account)
+  }
+
+  @inlinable @inline(__always)
+  public func flushCache(at physical: UInt64, byteCount: Int) {}
+
+  @inlinable @inline(__always)
+  public func recordEntryWrites(at physical: UInt64, count: Int) {}
+
+  @inlinable @inline(__always)
+  public func recordTableInstall(_ child: UInt64, at entry: UInt64) {}
+
+  @inlinable @inline(__always)
+  public func synchronizeIOTLB(_ request: InvalidationRequest) {
+    // A load and a store cost a nanosecond, a locked addition five.
+    syncs.store(syncs.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+  }
+
+  @inlinable @inline(__always)
+  public func changeTop(to physical: UInt64, level: Int) {}
+}
+
+extension SimulatedMachine {
+  /// The value of an account that `allocate` and `release` change.
+  func livePages(of account: UnsafeMutablePointer<Int>) -> Int { lock.withLock { account.pointee } }
+}
