@@ -7,6 +7,7 @@ public enum LinuxErrno: Int32, Error, Sendable, Hashable, CaseIterable {
   case enxio = 6
   case eagain = 11
   case enomem = 12
+  case efault = 14
   case eexist = 17
   case enodev = 19
   case einval = 22
