@@ -87,7 +87,7 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
   public func beginOperation(_ operation: Operation) {
     lock.withLock {
       log.begun += 1
-      log.running[pthread_self()] = log.begun
+      log.running[pthread_self()] = (log.begun, operation)
       append(.begin(id: log.begun, operation))
     }
   }
@@ -95,7 +95,7 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
   /// Marks the end of the calling thread's operation.
   public func endOperation(_ result: OperationResult) {
     lock.withLock {
-      append(.end(id: log.running.removeValue(forKey: pthread_self()) ?? 0, result))
+      append(.end(id: log.running.removeValue(forKey: pthread_self())?.id ?? 0, result))
     }
   }
 
@@ -159,6 +159,10 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
         append(.entryWrites(at: at, count: length, value: value, step: length > 1 ? step : 0))
         start += length
       }
+      // A device writes to memory, where a walker that does not snoop sees it.
+      if case .setDirty = log.running[pthread_self()]?.operation {
+        shadow?.flush(physical, byteCount: count * 8)
+      }
     }
   }
 
@@ -200,8 +204,8 @@ private struct EventLog {
   var syncs = 0
   /// Operations begun so far; the number is the operation's id.
   var begun = 0
-  /// The ids of the operations in flight, by thread.
-  var running: [pthread_t: Int] = [:]
+  /// The operations in flight, by thread.
+  var running: [pthread_t: (id: Int, operation: Operation)] = [:]
 
   var complete: [MemoryEvent] { lost == 0 ? events : events + [.lost(lost)] }
 
