@@ -92,9 +92,9 @@ extension GenericPageTable {
         let group = index & ~(words - 1)
         step = group + words - index
         if isDirty(table, group..<group + words) {
-          // A range that starts or ends inside of a contiguous entry reports the items that it covers.
-          let covered = min(group + words, indices.upperBound + 1) - index
-          ranges.append(DirtyRange(iova: iova, length: UInt64(covered) << itemLog2))
+          // A range that starts or ends inside of a leaf reports the whole leaf.
+          let size = UInt64(words) << itemLog2
+          ranges.append(DirtyRange(iova: iova & ~(size &- 1), length: size))
           if clear { clean(table, group..<group + words) }
         }
       }

@@ -37,6 +37,9 @@ public protocol PageTableFormat: Sendable {
   /// consecutive address (Arm).
   static var contiguousWordsRepeat: Bool { get }
 
+  /// Whether this type is the one for a configuration; formats whose granule is static have several.
+  static func accepts(_ configuration: Configuration) -> Bool
+
   /// Makes the format of a configuration.
   ///
   /// - Throws: `ConfigurationError` with the errno of Linux's refusal.
@@ -97,6 +100,8 @@ extension PageTableFormat {
   /// The level whose entries hold leaves of 2^`sizeLog2` bytes.
   @inlinable @inline(__always)
   public static func level(ofSizeLog2 sizeLog2: Int) -> Int { (sizeLog2 &- granuleLog2) / indexBits }
+
+  public static func accepts(_ configuration: Configuration) -> Bool { configuration.format == schema.format }
 
   @inlinable public var tracksDirty: Bool { false }
   @inlinable public var flushedMark: UInt64 { 0 }

@@ -214,6 +214,10 @@ public struct Armv8<Granule: ArmGranule>: PageTableFormat {
 
   public static var testConfigurations: [String] { ArmConfiguration.tests }
 
+  public static func accepts(_ configuration: Configuration) -> Bool {
+    configuration.format == "armv8" && configuration.text("granule") == Granule.name
+  }
+
   public init(_ configuration: Configuration) throws {
     let arm = try ArmConfiguration(
       configuration, granuleLog2: Granule.log2, maximumBits: Granule.maximumAddressBits)
