@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import PageTable
+
+/// Runs golden vectors against an implementation and the reference.
+public struct GoldenChecker {
+  public var environment: GoldenEnvironment
+  /// Known divergences; they turn a failure into an expected one.
+  public var divergences: Divergences
+
+  public init(environment: GoldenEnvironment, divergences: Divergences = Divergences()) {
+    self.environment = environment
+    self.divergences = divergences
+  }
+
+  /// What the items of one group have in common.
+  private struct Witnesses {
+    var configuration: Configuration
+    var encoder: (any GoldenEncoder)?
+    var reference: (any GoldenReference)?
+  }
+
+  /// What an item came to before divergences are looked up.
+  enum Verdict {
+    case findings([GoldenFinding])
+    case skip(GoldenSkip, String)
+  }
+
+  /// Checks all items of a group, in order.
+  ///
+  /// - Parameter report: called with each result as it is known.
+  public func check(_ group: GoldenGroup, report: (GoldenItemReport) -> Void = { _ in }) -> GoldenGroupReport
+  {
+    let witnesses = Result { () throws -> Witnesses in
+      let configuration = try group.configuration.get()
+      return Witnesses(
+        configuration: configuration, encoder: try environment.encoder(configuration),
+        reference: try environment.reference(configuration))
+    }
+    let items = group.items.map { item in
+      let result = self.report(verdict(on: item, witnesses), item, stem: group.stem)
+      report(result)
+      return result
+    }
+    return GoldenGroupReport(name: group.name, items: items)
+  }
+
+  /// Checks everything in a plan.
+  public func check(_ plan: GoldenPlan) -> [GoldenGroupReport] { plan.groups.map { check($0) } }
+
+  // MARK: Binding
+
+  private func verdict(on item: GoldenItem, _ witnesses: Result<Witnesses, any Error>) -> Verdict {
+    let isLegacyCase: Bool
+    switch item.content {
+    case .entry: isLegacyCase = false
+    case .case(let golden):
+      isLegacyCase = item.context.behaviour == .legacy
+      if isLegacyCase {
+        if let era = item.context.otherEra { return .skip(.notBound, "code of Linux \(era)") }
+        if golden.hasWarning { return .skip(.resultsDiffer, "Linux printed a warning") }
+      }
+    }
+    switch witnesses {
+    case .failure(let error):
+      let detail = "\(item.context.configurationText): \(error)"
+      return isLegacyCase
+        ? .skip(.configuration, detail) : .findings([GoldenFinding(.configuration, detail)])
+    case .success(let witnesses):
+      switch item.content {
+      case .entry(let entry): return .findings(findings(entry, witnesses))
+      case .case(let golden): return verdict(on: golden, item.context, witnesses, isLegacy: isLegacyCase)
+      }
+    }
+  }
+
+  private func report(_ verdict: Verdict, _ item: GoldenItem, stem: String) -> GoldenItemReport {
+    var report = GoldenItemReport(name: item.name, location: item.location, outcome: .pass)
+    switch verdict {
+    case .skip(let reason, let detail):
+      report.outcome = .skip(reason)
+      report.details = [detail]
+    case .findings(let findings):
+      let rows = findings.map { divergences.row(for: $0.check, case: item.title, stem: stem) }
+      report.details = findings.map { "\($0.check.rawValue): \($0.detail)" }
+      report.appliedDivergences = Set(rows.compactMap { $0 })
+      if rows.contains(nil) {
+        report.outcome = .fail
+      } else if let first = rows.first, let row = first {
+        report.outcome = .xfail(divergences.rows[row].reason)
+      }
+    }
+    return report
+  }
+
+  // MARK: Entries
+
+  private func findings(_ entry: GoldenEntry, _ witnesses: Witnesses) -> [GoldenFinding] {
+    var findings: [GoldenFinding] = []
+    let encoders: [(GoldenCheck, (any GoldenEncoder)?)] = [
+      (.entry, witnesses.encoder), (.reference, witnesses.reference),
+    ]
+    for (check, encoder) in encoders {
+      guard let encoder else { continue }
+      let word: UInt64? =
+        switch entry.kind {
+        case .leaf(let leaf): encoder.encodeLeaf(leaf)
+        case .table(let level, let address): encoder.encodeTable(level: level, address: address)
+        }
+      if word != entry.word {
+        let texts = (GoldenText.word(entry.word), GoldenText.word(word))
+        findings.append(GoldenFinding(check, "expected \(texts.0), found \(texts.1)"))
+      }
+    }
+    return findings
+  }
+
+  // MARK: Cases
+
+  private func verdict(
+    on golden: GoldenCase, _ context: GoldenSection, _ witnesses: Witnesses, isLegacy: Bool
+  ) -> Verdict {
+    let table: any PageTableUnderTest
+    do {
+      let base = context.memoryBase ?? GoldenEnvironment.defaultMemoryBase
+      table = try environment.makeTable(witnesses.configuration, base)
+    } catch {
+      let detail = "\(context.configurationText): \(error)"
+      return isLegacy ? .skip(.configuration, detail) : .findings([GoldenFinding(.configuration, detail)])
+    }
+    var findings = run(golden, on: table)
+    if isLegacy {
+      // Only the image of legacy code can bind, and only where both did the same.
+      if let first = findings.first(where: { $0.check == .results }) {
+        return .skip(.resultsDiffer, first.detail)
+      }
+      findings = []
+    }
+    findings += imageFindings(golden, table)
+    if !isLegacy, let tables = golden.tables, tables != table.tablePages {
+      findings.append(
+        GoldenFinding(.tables, "expected \(tables) pages of tables, found \(table.tablePages)"))
+    }
+    if let reference = witnesses.reference {
+      let check = GoldenReferenceCheck(
+        reference: reference, root: table.root, memory: table.memory,
+        forcesWrite: witnesses.configuration.flags("features").contains("force_writeable"))
+      findings += check.imageFindings(expected: golden.image)
+      findings += check.walkFindings(GoldenMappings(golden.steps), leafLimit: golden.image.words.count)
+    }
+    return .findings(findings)
+  }
+
+  /// Runs the operations; the findings are the first wrong result and the first wrong notes.
+  private func run(_ golden: GoldenCase, on table: any PageTableUnderTest) -> [GoldenFinding] {
+    var wrongResult: GoldenFinding?
+    var wrongNotes: GoldenFinding?
+    _ = table.takeNotes()
+    for step in golden.steps {
+      let result = table.perform(step.operation)
+      let notes = table.takeNotes()
+      if wrongResult == nil, result != step.result {
+        let texts = (GoldenText.result(step.result), GoldenText.result(result))
+        wrongResult = GoldenFinding(.results, "\(step.operation): expected \(texts.0), found \(texts.1)")
+      }
+      if wrongNotes == nil, table.keepsNotes, notes != step.notes {
+        let texts = (GoldenText.notes(step.notes), GoldenText.notes(notes))
+        wrongNotes = GoldenFinding(.notes, "\(step.operation): expected \(texts.0), found \(texts.1)")
+      }
+    }
+    return [wrongResult, wrongNotes].compactMap { $0 }
+  }
+
+  private func imageFindings(_ golden: GoldenCase, _ table: any PageTableUnderTest) -> [GoldenFinding] {
+    do {
+      guard let difference = GoldenText.difference(expected: golden.image, found: try table.image()) else {
+        return []
+      }
+      return [GoldenFinding(.image, difference)]
+    } catch {
+      return [GoldenFinding(.image, "no image: \(error)")]
+    }
+  }
+}
+
+extension GoldenSection {
+  /// The Linux version whose code made the section, when that is not 7.3; other versions bind no
+  /// implementation but a model of that version.
+  var otherEra: String? {
+    if let era { return era == "7.3" ? nil : era }
+    let words = source.split(separator: " ")
+    guard words.first == "Linux" else { return source }
+    guard words.count > 1, words[1] == "7.3" || words[1].hasPrefix("7.3.") else {
+      return words.count > 1 ? String(words[1]) : source
+    }
+    return nil
+  }
+}

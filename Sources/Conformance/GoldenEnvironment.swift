@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import PageTable
+
+/// What encodes single words: every witness that entry lines bind.
+public protocol GoldenEncoder {
+  /// The word of a leaf, of a contiguous entry the first; nil where the format cannot express it.
+  func encodeLeaf(_ leaf: GoldenLeaf) -> UInt64?
+
+  /// The word of a table of `level` that points to the table at `address`, in bytes; nil where the
+  /// format cannot express it.
+  func encodeTable(level: Int, address: UInt64) -> UInt64?
+}
+
+/// Where a walk of the reference ends.
+public enum GoldenTranslation: Hashable, Sendable {
+  /// In the leaf that maps `first` to `last` (inclusive, IOVA); the byte walked to is at `address`.
+  case leaf(address: UInt64, first: UInt64, last: UInt64, readable: Bool, writable: Bool)
+  /// With a fault, said in words.
+  case fault(String)
+}
+
+/// The reference, as the golden check sees it. It is given nothing but memory and the root.
+public protocol GoldenReference: GoldenEncoder {
+  /// How many words a table of `level` has; `isRoot` for the top table.
+  func wordCount(level: Int, isRoot: Bool) -> Int
+
+  /// How the reference reads a word of a table of `level`.
+  func classify(_ word: UInt64, level: Int) -> WordKind
+
+  /// Walks to `iova` as hardware does.
+  func walk(_ iova: UInt64, root: TableRoot, memory: any PhysicalMemoryReader) -> GoldenTranslation
+}
+
+/// The witnesses that a golden check asks, and how to make them.
+public struct GoldenEnvironment {
+  /// The configuration of a format's name and its `key=value` words; permissive, as golden files imply.
+  public var configuration: (_ format: String, _ pairs: [String]) throws -> Configuration
+  /// A new, empty page table whose table memory starts at `physicalBase`.
+  public var makeTable:
+    (_ configuration: Configuration, _ physicalBase: UInt64) throws -> any PageTableUnderTest
+  /// The encoder of the implementation under test; nil where it has none.
+  public var encoder: (Configuration) throws -> (any GoldenEncoder)?
+  /// The reference of a configuration; nil where there is none.
+  public var reference: (Configuration) throws -> (any GoldenReference)?
+
+  /// Where table memory starts in sections without a `memory` line.
+  public static let defaultMemoryBase: UInt64 = 0x1_0000_0000
+
+  public init(
+    configuration: @escaping (String, [String]) throws -> Configuration,
+    makeTable: @escaping (Configuration, UInt64) throws -> any PageTableUnderTest,
+    encoder: @escaping (Configuration) throws -> (any GoldenEncoder)?,
+    reference: @escaping (Configuration) throws -> (any GoldenReference)?
+  ) {
+    self.configuration = configuration
+    self.makeTable = makeTable
+    self.encoder = encoder
+    self.reference = reference
+  }
+}
