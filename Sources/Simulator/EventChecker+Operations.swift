@@ -9,11 +9,6 @@ struct OperationInFlight {
   /// The ranges that were synced meanwhile, both ends inclusive.
   var syncs: [ClosedRange<UInt64>] = []
 
-  /// Whether its writes are those of a device.
-  var isOfDevice: Bool {
-    if case .setDirty = operation { true } else { false }
-  }
-
   /// The first address from `first` to `last` that no sync covers.
   func uncovered(_ first: UInt64, _ last: UInt64) -> UInt64? {
     var next = first
@@ -23,6 +18,18 @@ struct OperationInFlight {
       next = range.upperBound + 1
     }
     return next
+  }
+}
+
+extension Operation {
+  /// Whether the operation's writes need no cache flush: those of a device go to memory, and dirty state that
+  /// both sides change cannot work with a walker that does not snoop, so Linux does not flush it either
+  /// (drivers/iommu/generic_pt/iommu_pt.h).
+  var writesNeedNoFlush: Bool {
+    switch self {
+    case .setDirty, .dirty: true
+    default: false
+    }
   }
 }
 

@@ -170,8 +170,7 @@ extension EventChecker {
         clears = true
       }
     }
-    // What a device writes is in memory already.
-    if operations.values.contains(where: \.isOfDevice) { return }
+    if operations.values.contains(where: \.operation.writesNeedNoFlush) { return }
     markUnflushed(table, at, words * 8, clears: clears, logged)
   }
 

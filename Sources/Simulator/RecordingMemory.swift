@@ -159,8 +159,7 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
         append(.entryWrites(at: at, count: length, value: value, step: length > 1 ? step : 0))
         start += length
       }
-      // A device writes to memory, where a walker that does not snoop sees it.
-      if case .setDirty = log.running[pthread_self()]?.operation {
+      if log.running[pthread_self()]?.operation.writesNeedNoFlush == true {
         shadow?.flush(physical, byteCount: count * 8)
       }
     }

@@ -210,8 +210,10 @@ private func broken(_ events: [MemoryEvent], incoherent: Bool = true) -> [EventR
     #expect(broken(events + [.cacheFlush(at: Log.entry, byteCount: 8), .end(id: 1, .ok)]) == [])
   }
 
-  @Test func whatADeviceWritesNeedsNoFlush() {
+  @Test func dirtyStateNeedsNoFlush() {
     let write = Log.write(Log.top, 0x201)
+    let dirty = PageTable.Operation.dirty(iova: 0, length: 4096, clear: true)
+    #expect(broken(Log.empty + [.begin(id: 1, dirty)] + write + [.end(id: 1, .dirty([]))]) == [])
     #expect(broken(Log.empty + [.begin(id: 1, .setDirty(iova: 0))] + write + [.end(id: 1, .ok)]) == [])
     #expect(
       broken(Log.empty + [.begin(id: 1, .phys(iova: 0))] + write + [.end(id: 1, .physical(0))])

@@ -109,6 +109,19 @@ import Testing
     #expect(try seen(8) == Poison.stale)
   }
 
+  @Test func whatADeviceWritesIsInMemory() throws {
+    let memory = RecordingMemory(machine: try smallMachine(), incoherent: true)
+    let table = try #require(memory.allocateTable(sizeLog2: 12))
+    for operation in [PageTable.Operation.phys(iova: 0), .setDirty(iova: 0)] {
+      memory.beginOperation(operation)
+      memory.words(table)[0] = 9
+      memory.recordEntryWrites(at: table, count: 1)
+      memory.endOperation(.ok)
+      let seen = try #require(memory.walkerView.bytes(at: table, count: 8)).load(as: UInt64.self)
+      #expect(seen == (operation == .setDirty(iova: 0) ? 9 : Poison.stale))
+    }
+  }
+
   @Test func operationsOfThreadsKeepTheirIdentity() throws {
     let memory = RecordingMemory(machine: try smallMachine())
     let done = DispatchSemaphore(value: 0)
