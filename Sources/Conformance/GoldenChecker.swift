@@ -102,11 +102,7 @@ public struct GoldenChecker {
     ]
     for (check, encoder) in encoders {
       guard let encoder else { continue }
-      let word: UInt64? =
-        switch entry.kind {
-        case .leaf(let leaf): encoder.encodeLeaf(leaf)
-        case .table(let level, let address): encoder.encodeTable(level: level, address: address)
-        }
+      let word = encoder.word(of: entry.kind)
       if word != entry.word {
         let texts = (GoldenText.word(entry.word), GoldenText.word(word))
         findings.append(GoldenFinding(check, "expected \(texts.0), found \(texts.1)"))
