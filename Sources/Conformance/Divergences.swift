@@ -5,8 +5,8 @@
 public struct Divergences: Hashable, Sendable {
   /// One row of the table.
   public struct Row: Hashable, Sendable {
-    /// A case's name, or a pattern in which `*` stands for anything; with a slash, the file's name
-    /// without suffix stands before it.
+    /// A case's name, or a pattern in which `*` stands for anything; before a slash may stand the
+    /// format, or the file's name without suffix.
     public var pattern: String
     public var check: GoldenCheck
     public var reason: String
@@ -60,12 +60,14 @@ public struct Divergences: Hashable, Sendable {
     }
   }
 
-  /// The position of the first row that excuses a finding of `check` in the case `name` of the file with
-  /// the stem `stem`.
-  public func row(for check: GoldenCheck, case name: String, stem: String) -> Int? {
+  /// The position of the first row that excuses a finding of `check` in the case `name`.
+  ///
+  /// - Parameter folders: what may stand before a slash in a pattern: the format, the file's stem.
+  public func row(for check: GoldenCheck, case name: String, folders: [String]) -> Int? {
     rows.firstIndex { row in
-      row.check == check
-        && Self.matches(row.pattern.contains("/") ? "\(stem)/\(name)" : name, pattern: row.pattern)
+      guard row.check == check else { return false }
+      let names = row.pattern.contains("/") ? folders.map { "\($0)/\(name)" } : [name]
+      return names.contains { Self.matches($0, pattern: row.pattern) }
     }
   }
 

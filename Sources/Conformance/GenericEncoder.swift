@@ -13,8 +13,9 @@ public struct GenericEncoder: Sendable {
 
   init<Format: PageTableFormat>(_ format: Format) {
     let geometry = format.geometry
+    let topLevel = geometry.features.contains(.dynamicTop) ? Format.maximumLevel : geometry.topLevel
     encodeLeaf = { level, pa, size, protection, dirty in
-      guard (0...Format.maximumLevel).contains(level), size.nonzeroBitCount == 1,
+      guard (0...topLevel).contains(level), size.nonzeroBitCount == 1,
         format.possibleSizes(level: level) & size != 0,
         geometry.pageSizeLimit == 0 || geometry.pageSizeLimit & size != 0,
         pa & (size - 1) == 0, pa & ~Bits.lowMask(geometry.outputBits) == 0,
@@ -28,7 +29,7 @@ public struct GenericEncoder: Sendable {
     }
     encodeTable = { level, pa in
       let tableMask = Bits.lowMask(Format.indexBits + 3)
-      guard (1...Format.maximumLevel).contains(level), pa & tableMask == 0,
+      guard level > 0, level <= topLevel, pa & tableMask == 0,
         pa & ~Bits.lowMask(Format.addressFieldBits) == 0
       else { return nil }
       let mark = geometry.features.contains(.dmaIncoherent) ? format.flushedMark : 0

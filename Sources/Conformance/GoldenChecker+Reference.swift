@@ -11,6 +11,13 @@ struct GoldenReferenceCheck {
   /// Whether the format forces write permission on every leaf.
   let forcesWrite: Bool
 
+  init(_ reference: any GoldenReference, _ table: any PageTableUnderTest, forcesWrite: Bool) {
+    self.reference = reference
+    root = table.root
+    memory = table.memory
+    self.forcesWrite = forcesWrite
+  }
+
   /// One table pointer as the reference reads it.
   private struct Pointer {
     var word: UInt64
@@ -70,12 +77,26 @@ struct GoldenReferenceCheck {
     return []
   }
 
+  /// What is wrong with a walk to an IOVA whose lookup gave `expected`.
+  func lookupFinding(_ iova: UInt64, _ expected: UInt64?) -> GoldenFinding? {
+    let found = walk(iova)
+    switch (found, expected) {
+    case (.leaf(let address, _, _, _, _), _) where address == expected: return nil
+    // A lookup answers for a leaf that permits nothing; a walk does not.
+    case (.fault, nil), (.refused, .some): return nil
+    default:
+      let wanted = expected.map(Numbers.hex) ?? "none"
+      return GoldenFinding(
+        .walk, "lookup of \(Numbers.hex(iova)) gives \(wanted), the walk ends with \(describe(found))")
+    }
+  }
+
   /// What is wrong with walks to both ends of every mapped leaf and to the bytes beside every range.
   ///
   /// - Parameter leafLimit: how many leaves there can be at most; one word makes one leaf at most.
   func walkFindings(_ mappings: GoldenMappings, leafLimit: Int) -> [GoldenFinding] {
     var leaves = 0
-    for range in mappings.ranges {
+    for range in mappings.ranges where !range.protection.isDisjoint(with: [.read, .write]) {
       var iova = range.first
       while true {
         leaves += 1
@@ -138,10 +159,9 @@ struct GoldenReferenceCheck {
     if range.last < UInt64.max { neighbours.append(range.last &+ 1) }
     for iova in neighbours where !mappings.contains(iova) {
       let found = walk(iova)
-      if case .leaf = found {
-        return GoldenFinding(
-          .walk, "\(Numbers.hex(iova)) is not mapped, the walk ends with \(describe(found))")
-      }
+      if case .fault = found { continue }
+      return GoldenFinding(
+        .walk, "\(Numbers.hex(iova)) is not mapped, the walk ends with \(describe(found))")
     }
     return nil
   }
@@ -151,6 +171,7 @@ struct GoldenReferenceCheck {
   private func describe(_ translation: GoldenTranslation) -> String {
     switch translation {
     case .fault(let reason): return "a fault: \(reason)"
+    case .refused(let reason): return "an access refused: \(reason)"
     case .leaf(let address, let first, let last, let readable, let writable):
       let access = (readable ? "r" : "") + (writable ? "w" : "")
       return "\(Numbers.hex(address)) \(access.isEmpty ? "none" : access)"

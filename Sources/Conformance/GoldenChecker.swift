@@ -51,25 +51,22 @@ public struct GoldenChecker {
   // MARK: Binding
 
   private func verdict(on item: GoldenItem, _ witnesses: Result<Witnesses, any Error>) -> Verdict {
-    let isLegacyCase: Bool
+    let isLegacy: Bool
     switch item.content {
-    case .entry: isLegacyCase = false
-    case .case(let golden):
-      isLegacyCase = item.context.behaviour == .legacy
-      if isLegacyCase {
-        if let era = item.context.otherEra { return .skip(.notBound, "code of Linux \(era)") }
-        if golden.hasWarning { return .skip(.resultsDiffer, "Linux printed a warning") }
-      }
+    case .entry: isLegacy = false
+    case .case: isLegacy = item.context.behaviour == .legacy
     }
+    if isLegacy, let era = item.context.otherEra { return .skip(.notBound, "code of \(era)") }
     switch witnesses {
     case .failure(let error):
       let detail = "\(item.context.configurationText): \(error)"
-      return isLegacyCase
-        ? .skip(.configuration, detail) : .findings([GoldenFinding(.configuration, detail)])
+      return isLegacy ? .skip(.configuration, detail) : .findings([GoldenFinding(.configuration, detail)])
     case .success(let witnesses):
       switch item.content {
       case .entry(let entry): return .findings(findings(entry, witnesses))
-      case .case(let golden): return verdict(on: golden, item.context, witnesses, isLegacy: isLegacyCase)
+      case .case(let golden):
+        if isLegacy, golden.hasWarning { return .skip(.resultsDiffer, "Linux printed a warning") }
+        return verdict(on: golden, item.context, witnesses, isLegacy: isLegacy)
       }
     }
   }
@@ -81,7 +78,9 @@ public struct GoldenChecker {
       report.outcome = .skip(reason)
       report.details = [detail]
     case .findings(let findings):
-      let rows = findings.map { divergences.row(for: $0.check, case: item.title, stem: stem) }
+      let rows = findings.map {
+        divergences.row(for: $0.check, case: item.title, folders: [item.context.format, stem])
+      }
       report.details = findings.map { "\($0.check.rawValue): \($0.detail)" }
       report.appliedDivergences = Set(rows.compactMap { $0 })
       if rows.contains(nil) {
@@ -101,7 +100,7 @@ public struct GoldenChecker {
       (.entry, witnesses.encoder), (.reference, witnesses.reference),
     ]
     for (check, encoder) in encoders {
-      guard let encoder else { continue }
+      guard let encoder, encoder.isBound(by: entry.kind) else { continue }
       let word = encoder.word(of: entry.kind)
       if word != entry.word {
         let texts = (GoldenText.word(entry.word), GoldenText.word(word))
@@ -124,7 +123,9 @@ public struct GoldenChecker {
       let detail = "\(context.configurationText): \(error)"
       return isLegacy ? .skip(.configuration, detail) : .findings([GoldenFinding(.configuration, detail)])
     }
-    var findings = run(golden, on: table)
+    let forcesWrite = witnesses.configuration.flags("features").contains("force_writeable")
+    let reader = { witnesses.reference.map { GoldenReferenceCheck($0, table, forcesWrite: forcesWrite) } }
+    var findings = run(golden, on: table) { iova, expected in reader()?.lookupFinding(iova, expected) }
     if isLegacy {
       // Only the image of legacy code can bind, and only where both did the same.
       if let first = findings.first(where: { $0.check == .results }) {
@@ -137,24 +138,30 @@ public struct GoldenChecker {
       findings.append(
         GoldenFinding(.tables, "expected \(tables) pages of tables, found \(table.tablePages)"))
     }
-    if let reference = witnesses.reference {
-      let check = GoldenReferenceCheck(
-        reference: reference, root: table.root, memory: table.memory,
-        forcesWrite: witnesses.configuration.flags("features").contains("force_writeable"))
+    if let check = reader() {
       findings += check.imageFindings(expected: golden.image)
       findings += check.walkFindings(GoldenMappings(golden.steps), leafLimit: golden.image.words.count)
     }
     return .findings(findings)
   }
 
-  /// Runs the operations; the findings are the first wrong result and the first wrong notes.
-  private func run(_ golden: GoldenCase, on table: any PageTableUnderTest) -> [GoldenFinding] {
+  /// Runs the operations; the findings are the first wrong result, the first wrong notes and the first
+  /// lookup for which `lookup`, which sees the tables as they are then, has a finding.
+  private func run(
+    _ golden: GoldenCase, on table: any PageTableUnderTest,
+    lookup: (_ iova: UInt64, _ expected: UInt64?) -> GoldenFinding?
+  ) -> [GoldenFinding] {
+    var wrongLookup: GoldenFinding?
     var wrongResult: GoldenFinding?
     var wrongNotes: GoldenFinding?
     _ = table.takeNotes()
     for step in golden.steps {
       let result = table.perform(step.operation)
       let notes = table.takeNotes()
+      if wrongLookup == nil, case .phys(let iova) = step.operation, case .physical(let address) = step.result
+      {
+        wrongLookup = lookup(iova, address)
+      }
       if wrongResult == nil, result != step.result {
         let texts = (GoldenText.result(step.result), GoldenText.result(result))
         wrongResult = GoldenFinding(.results, "\(step.operation): expected \(texts.0), found \(texts.1)")
@@ -164,7 +171,7 @@ public struct GoldenChecker {
         wrongNotes = GoldenFinding(.notes, "\(step.operation): expected \(texts.0), found \(texts.1)")
       }
     }
-    return [wrongResult, wrongNotes].compactMap { $0 }
+    return [wrongResult, wrongNotes, wrongLookup].compactMap { $0 }
   }
 
   private func imageFindings(_ golden: GoldenCase, _ table: any PageTableUnderTest) -> [GoldenFinding] {
@@ -183,11 +190,10 @@ extension GoldenSection {
   /// The Linux version whose code made the section, when that is not 7.3; other versions bind no
   /// implementation but a model of that version.
   var otherEra: String? {
-    if let era { return era == "7.3" ? nil : era }
-    let words = source.split(separator: " ")
-    guard words.first == "Linux" else { return source }
-    guard words.count > 1, words[1] == "7.3" || words[1].hasPrefix("7.3.") else {
-      return words.count > 1 ? String(words[1]) : source
+    if let era { return era == "7.3" ? nil : "Linux \(era)" }
+    let words = source.split(separator: " ").prefix(2)
+    guard words.count == 2, words[0] == "Linux", words[1] == "7.3" || words[1].hasPrefix("7.3.") else {
+      return words.joined(separator: " ")
     }
     return nil
   }

@@ -4,6 +4,9 @@ import PageTable
 
 /// What encodes single words: every witness that entry lines bind.
 public protocol GoldenEncoder {
+  /// Whether it can set the accessed state; entry lines that ask for it do not bind it otherwise.
+  var encodesAccessed: Bool { get }
+
   /// The word of a leaf, of a contiguous entry the first; nil where the format cannot express it.
   func encodeLeaf(_ leaf: GoldenLeaf) -> UInt64?
 
@@ -16,7 +19,9 @@ public protocol GoldenEncoder {
 public enum GoldenTranslation: Hashable, Sendable {
   /// In the leaf that maps `first` to `last` (inclusive, IOVA); the byte walked to is at `address`.
   case leaf(address: UInt64, first: UInt64, last: UInt64, readable: Bool, writable: Bool)
-  /// With a fault, said in words.
+  /// In a leaf that permits neither reads nor writes; said in words.
+  case refused(String)
+  /// With any other fault, said in words.
   case fault(String)
 }
 

@@ -26,6 +26,8 @@ struct GoldenParser {
   /// The section that the next item goes to.
   var section = GoldenSection()
   private var finished: [GoldenSection] = []
+  /// Whether the line before was a `source` line.
+  private var isBehindSource = false
   /// Line of the first case of a name within a configuration.
   private var seen: [String: Int] = [:]
 
@@ -56,6 +58,8 @@ struct GoldenParser {
       _ = line.takeWord()
       beginSection(line.number)
       try parseContext(keyword, &line)
+      isBehindSource = keyword == "source"
+      return
     case "entry":
       _ = line.takeWord()
       try requireContext(line.number, before: "entry")
@@ -71,6 +75,7 @@ struct GoldenParser {
         line.number,
         expected: "source, behaviour, format, config, memory, entry or case", found: keyword)
     }
+    isBehindSource = false
   }
 
   // MARK: Context
@@ -79,7 +84,8 @@ struct GoldenParser {
     switch keyword {
     case "source":
       guard !line.isAtEnd else { throw error(line.number, expected: "where the vectors come from") }
-      section.source = line.text
+      // Lines of source that follow each other add up.
+      section.source = isBehindSource ? "\(section.source); \(line.text)" : line.text
     case "behaviour":
       let word = try takeOnlyWord(&line, expected: "'generic' or 'legacy'")
       guard let behaviour = GoldenBehaviour(rawValue: word) else {

@@ -23,7 +23,7 @@ public struct GoldenProposal: Hashable, Sendable {
       let configuration = try environment.configuration(section.format, section.pairs)
       let encoder = try environment.encoder(configuration)
       for entry in section.entries {
-        guard let encoder else { continue }
+        guard let encoder, encoder.isBound(by: entry.kind) else { continue }
         var found = entry
         found.word = encoder.word(of: entry.kind)
         if found != entry {
@@ -65,6 +65,12 @@ public struct GoldenProposal: Hashable, Sendable {
 }
 
 extension GoldenEncoder {
+  /// Whether an entry line binds the encoder.
+  func isBound(by kind: GoldenEntry.Kind) -> Bool {
+    guard case .leaf(let leaf) = kind else { return true }
+    return encodesAccessed || leaf.accessed == nil
+  }
+
   /// The word of an entry.
   func word(of kind: GoldenEntry.Kind) -> UInt64? {
     switch kind {
