@@ -20,14 +20,18 @@ public struct SimulationOptions: Sendable {
   public init(physicalBase: UInt64) { self.physicalBase = physicalBase }
 }
 
-/// A page table whose memory and IOMMU are simulated, with the log of what happened to it.
-public protocol SimulatedTarget: PageTableUnderTest {
+/// A page table whose table memory is a simulated machine's.
+public protocol MachineTarget: PageTableUnderTest {
   /// The machine.
   var machine: SimulatedMachine { get }
-  /// The domain's recorded view of it.
-  var recorder: RecordingMemory { get }
   /// Releases all tables; the hardware no longer walks them.
   func destroy()
+}
+
+/// A page table whose memory and IOMMU are simulated, with the log of what happened to it.
+public protocol SimulatedTarget: MachineTarget {
+  /// The domain's recorded view of the machine.
+  var recorder: RecordingMemory { get }
 }
 
 /// The generic implementation of a format in a simulated machine.
@@ -70,54 +74,13 @@ public final class SimulatedPageTable<Format: PageTableFormat>: SimulatedTarget 
 
   public func perform(_ operation: Operation) -> OperationResult {
     recorder.beginOperation(operation)
-    let result = run(operation)
+    let result = table.run(operation, machine: machine)
     recorder.endOperation(result)
     let happened = recorder.takeNotes()
     // Reading dirty bits leaves the sync to its caller (iommufd): it is in the log, but no note of the operation.
     if case .dirty = operation { return result }
     notes += happened
     return result
-  }
-
-  private func run(_ operation: Operation) -> OperationResult {
-    switch operation {
-    case .map(let iova, let pa, let length, let protection):
-      return table.map(iova: iova, pa: pa, length: length, protection: protection).map { .failed($0) } ?? .ok
-    case .mapRange(let iova, let pa, let length, let protection):
-      return Self.result(table.mapRange(iova: iova, pa: pa, length: length, protection: protection))
-    case .mapPages(let iova, let pa, let pageSize, let count, let protection):
-      let (length, overflow) = pageSize.multipliedReportingOverflow(by: count)
-      guard !overflow else { return .failedMapped(.eoverflow, 0) }
-      let sizes = pageSize == 0 ? 0 : Bits.lowMask(64 - pageSize.leadingZeroBitCount)
-      return Self.result(
-        table.mapRange(iova: iova, pa: pa, length: length, protection: protection, sizes: sizes))
-    case .unmap(let iova, let length):
-      return .unmapped(table.unmap(iova: iova, length: length))
-    case .unmapPages(let iova, let pageSize, let count):
-      let (length, overflow) = pageSize.multipliedReportingOverflow(by: count)
-      return .unmapped(overflow ? 0 : table.unmap(iova: iova, length: length))
-    case .phys(let iova): return .physical(table.translate(iova))
-    case .setDirty(let iova): return table.setDirty(iova).map { .failed($0) } ?? .ok
-    case .dirty(let iova, let length, let clear): return readDirty(iova, length, clear: clear)
-    case .allocationBudget(let pages):
-      machine.allocationBudget = pages
-      return .none
-    }
-  }
-
-  private static func result(_ outcome: MapOutcome) -> OperationResult {
-    outcome.errno.map { .failedMapped($0, outcome.mapped) } ?? .okMapped(outcome.mapped)
-  }
-
-  private func readDirty(_ iova: UInt64, _ length: UInt64, clear: Bool) -> OperationResult {
-    var gather = Gather()
-    do throws(LinuxErrno) {
-      let ranges = try table.readDirty(iova: iova, length: length, clear: clear, gather: &gather)
-      table.synchronize(&gather)
-      return .dirty(ranges)
-    } catch {
-      return .failed(error)
-    }
   }
 }
 
