@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import PageTable
+
+extension ReferenceFormat {
+  /// Translates `iova` as the hardware does.
+  ///
+  /// At each word, in this order: present, a known kind, no reserved bit set, the format's own
+  /// checks, the address in range; at the leaf, that all its words agree, and that the rights of
+  /// all words together permit the access.
+  public func walk(
+    iova: UInt64, root: TableRoot, memory: some PhysicalMemoryReader, access: DeviceAccess
+  ) -> Result<Translation, Fault> {
+    guard levels.indices.contains(root.level) else {
+      return .failure(fault(.input, Position(iova: iova, access: access), "the root has level \(root.level)"))
+    }
+    guard levels[root.level].input.accepts(iova) else {
+      return .failure(fault(.input, Position(iova: iova, access: access)))
+    }
+    var walk = Walk(root: root, position: Position(iova: iova, access: access))
+    walk.path.reserveCapacity(root.level + 1)
+    while true {
+      let index = self.index(of: iova, level: walk.level, isRoot: walk.path.isEmpty)
+      let physical = walk.table &+ UInt64(index &* wordBytes)
+      guard let word = load(physical, from: memory) else {
+        walk.position.step = WalkStep(level: walk.level, index: index, physical: physical, word: 0)
+        return .failure(fault(.memory, walk.position))
+      }
+      let step = WalkStep(level: walk.level, index: index, physical: physical, word: word)
+      walk.position.step = step
+      walk.path.append(step)
+      let entry: CompiledEntry
+      switch classify(word, level: walk.level, walk.position) {
+      case .failure(let fault): return .failure(fault)
+      case .success(let found): entry = found
+      }
+      walk.restrict(by: entry, word, self)
+      if !entry.isTable { return finish(walk, entry, memory) }
+      guard iova & entry.skipped == 0 else {
+        return .failure(fault(.absent, walk.position, "IOVA bits of skipped levels are set"))
+      }
+      walk.table = address(in: word, entry)
+      walk.level = entry.child
+    }
+  }
+
+  /// Where a walk is, for faults.
+  struct Position {
+    var iova: UInt64
+    var access: DeviceAccess
+    var step: WalkStep?
+  }
+
+  /// The state of a walk.
+  private struct Walk {
+    var table: UInt64
+    var level: Int
+    var position: Position
+    var path: [WalkStep] = []
+    var read = true
+    var write = true
+    var noexec = false
+    var priv = false
+
+    init(root: TableRoot, position: Position) {
+      table = root.physical
+      level = root.level
+      self.position = position
+    }
+
+    mutating func restrict(by entry: CompiledEntry, _ word: UInt64, _ format: ReferenceFormat) {
+      read = read && format.holds(entry.read, word)
+      write = write && format.holds(entry.write, word)
+      noexec = noexec || format.holds(entry.noexec, word)
+      priv = priv || format.holds(entry.priv, word)
+    }
+  }
+
+  /// The word at `physical`, little-endian; nil outside of memory.
+  @inline(__always)
+  private func load(_ physical: UInt64, from memory: some PhysicalMemoryReader) -> UInt64? {
+    guard let bytes = memory.bytes(at: physical, count: wordBytes), bytes.count >= wordBytes else {
+      return nil
+    }
+    return wordBytes == 8
+      ? UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
+      : UInt64(UInt32(littleEndian: bytes.loadUnaligned(as: UInt32.self)))
+  }
+
+  /// The kind of a word, or the fault it raises by itself.
+  @inline(__always)
+  private func classify(_ word: UInt64, level: Int, _ position: Position) -> Result<CompiledEntry, Fault> {
+    if isAbsent(word) { return .failure(fault(.absent, position)) }
+    guard let index = entryIndex(of: word, level: level) else {
+      return .failure(fault(.malformed, position))
+    }
+    let entry = entries[index]
+    if word & entry.reserved != 0 {
+      return .failure(fault(.reserved, position, reservedText(word, index)))
+    }
+    for check in entry.firstCheck..<(entry.firstCheck &+ entry.checkCount) {
+      let applies = position.access == .read ? checks[check].onRead : checks[check].onWrite
+      if applies, holds(checks[check].test, word) {
+        return .failure(fault(checks[check].fault, position, checks[check].why))
+      }
+    }
+    if address(in: word, entry) & ~Bits.lowMask(outputWidth) != 0 {
+      return .failure(fault(.addressSize, position))
+    }
+    return .success(entry)
+  }
+
+  /// Completes a walk at its leaf.
+  private func finish(
+    _ walk: Walk, _ entry: CompiledEntry, _ memory: some PhysicalMemoryReader
+  ) -> Result<Translation, Fault> {
+    guard let leaf = walk.path.last else { return .failure(fault(.absent, walk.position)) }
+    let size: UInt64 = 1 &<< UInt64(entry.sizeLog2)
+    let base = address(in: leaf.word, entry) & ~(size &- 1)
+    var dirty = holds(entry.dirty, leaf.word)
+    var accessed = holds(entry.accessed, leaf.word)
+    if entry.countLog2 > 0 {
+      switch checkGroup(leaf, entry, memory, walk.position) {
+      case .failure(let fault): return .failure(fault)
+      case .success(let state): (dirty, accessed) = (state.dirty, state.accessed)
+      }
+    }
+    guard walk.position.access == .read ? walk.read : walk.write else {
+      return .failure(permissionFault(walk))
+    }
+    var protection: Protection = []
+    if walk.read { protection.insert(.read) }
+    if walk.write { protection.insert(.write) }
+    if walk.noexec { protection.insert(.noexec) }
+    if walk.priv { protection.insert(.priv) }
+    if holds(entry.cache, leaf.word) { protection.insert(.cache) }
+    if holds(entry.mmio, leaf.word) { protection.insert(.mmio) }
+    let iova = walk.position.iova
+    return .success(
+      Translation(
+        pa: base | (iova & (size &- 1)), leafPA: base, leafIOVA: iova & ~(size &- 1), leafSize: size,
+        leafLevel: leaf.level, protection: protection, dirty: dirty, accessed: accessed, path: walk.path))
+  }
+
+  private func permissionFault(_ walk: Walk) -> Fault {
+    // A format may name the case in which the path grants nothing at all.
+    if !walk.read, !walk.write, let index = spec.faults.firstIndex(where: { $0.key == "no_rights" }) {
+      return fault(index, walk.position, nil)
+    }
+    return fault(.permission, walk.position)
+  }
+
+  /// Compares all words of a leaf that has several; the hardware may set dirty in any of them.
+  private func checkGroup(
+    _ leaf: WalkStep, _ entry: CompiledEntry, _ memory: some PhysicalMemoryReader, _ position: Position
+  ) -> Result<(dirty: Bool, accessed: Bool), Fault> {
+    let count = 1 << entry.countLog2
+    let offset = leaf.index & (count - 1)
+    let first = leaf.physical &- UInt64(offset &* wordBytes)
+    let size: UInt64 = 1 &<< UInt64(entry.sizeLog2)
+    let base = address(in: leaf.word, entry) & ~(size &- 1)
+    let step: UInt64 = entry.consecutive ? 1 &<< UInt64(levels[leaf.level].shift) : 0
+    var dirty = false
+    var accessed = false
+    for other in 0..<count {
+      guard let word = load(first &+ UInt64(other &* wordBytes), from: memory) else {
+        return .failure(fault(.memory, position))
+      }
+      let differs = (word ^ leaf.word) & entry.agreement != 0
+      if differs || (entry.consecutive && address(in: word, entry) != base &+ UInt64(other) &* step) {
+        let text = "word \(other) of \(count) of the leaf is \(Numbers.hex(word))"
+        return .failure(fault(.disagreement, position, text))
+      }
+      dirty = dirty || holds(entry.dirty, word)
+      accessed = accessed || holds(entry.accessed, word)
+    }
+    return .success((dirty, accessed))
+  }
+
+  // MARK: - Faults
+
+  private func fault(_ key: FaultKey, _ position: Position, _ reason: String? = nil) -> Fault {
+    fault(faultIndex[key] ?? 0, position, reason)
+  }
+
+  private func fault(_ index: Int, _ position: Position, _ reason: String?) -> Fault {
+    let spec = self.spec.faults[index]
+    let isWrite = position.access == .write
+    return Fault(
+      key: spec.key, name: isWrite ? spec.writeName : spec.name, code: isWrite ? spec.writeCode : spec.code,
+      access: position.access, iova: position.iova, step: position.step, reason: reason ?? spec.text)
+  }
+}
