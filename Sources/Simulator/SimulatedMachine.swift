@@ -103,8 +103,10 @@ public final class SimulatedMachine: @unchecked Sendable {
     var bytes = wanted
     while true {
       do {
-        // Aligned for the host's large pages, which make first touches cheap.
-        return try ReservedMapping(byteCount: bytes, alignment: 2 << 20, purpose: "table memory")
+        let tables = try ReservedMapping(
+          byteCount: bytes, alignment: blockPages * pageBytes, purpose: "table memory")
+        askForLargePages(tables)
+        return tables
       } catch {
         guard bytes / 2 >= 16 << 20 else { throw error }
         bytes = (bytes / 2) & ~(Int(alignment) - 1)
