@@ -107,7 +107,7 @@ extension GenericPageTable {
   }
 
   /// Keeps the tables that the policy keeps, and releases the rest.
-  @usableFromInline
+  @inlinable
   func releaseGathered(_ list: TableList) {
     var list = list
     let limit = if case .bounded(let count) = reclaim { count } else { 0 }

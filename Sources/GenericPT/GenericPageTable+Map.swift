@@ -45,7 +45,7 @@ extension GenericPageTable {
     }
   }
 
-  @usableFromInline
+  @inlinable
   func rollBack(iova: UInt64, mapped: UInt64) {
     var gather = Gather()
     _ = unmapLocked(iova: iova, length: mapped, gather: &gather)
@@ -101,7 +101,7 @@ extension GenericPageTable {
   }
 
   /// Maps a range as runs of leaves of one size.
-  @usableFromInline
+  @inlinable
   func mapRuns(_ start: UInt64, pa: UInt64, _ request: MapRequest) -> MapOutcome {
     var gather = Gather()
     var iova = start
@@ -114,7 +114,8 @@ extension GenericPageTable {
   }
 
   /// Maps from `iova` on, size by size, and leaves in `iova` where it stopped.
-  private func mapSizes(
+  @inlinable
+  func mapSizes(
     _ iova: inout UInt64, pa: UInt64, _ request: MapRequest, _ gather: inout Gather
   ) -> LinuxErrno? {
     let start = iova
@@ -142,7 +143,8 @@ extension GenericPageTable {
   }
 
   /// Maps leaves of one size, table by table.
-  private func mapRun(
+  @inlinable
+  func mapRun(
     _ run: LeafRun, _ iova: inout UInt64, address: UInt64, root: TableRoot, attributes: UInt64,
     _ gather: inout Gather
   ) throws(LinuxErrno) {
@@ -167,7 +169,8 @@ extension GenericPageTable {
   }
 
   /// Fills part of one table with leaves; returns how many were written before one was in the way.
-  private func fill(
+  @inlinable
+  func fill(
     _ run: LeafRun, in table: UInt64, from start: Int, iova: UInt64, address: UInt64, attributes: UInt64,
     _ gather: inout Gather
   ) -> UInt64 {
@@ -193,8 +196,8 @@ extension GenericPageTable {
   }
 
   /// Writes leaves of one size into empty words.
-  @inline(__always)
-  private func write(_ run: LeafRun, to table: UInt64, at index: Int, address: UInt64, attributes: UInt64) {
+  @inlinable @inline(__always)
+  func write(_ run: LeafRun, to table: UInt64, at index: Int, address: UInt64, attributes: UInt64) {
     let stepLog2 = run.sizeLog2 - Format.itemLog2(level: run.level)
     let words = words(of: table) + index
     let fixed = format.leafBits(sizeLog2: run.sizeLog2, level: run.level, attributes: attributes)
@@ -218,7 +221,8 @@ extension GenericPageTable {
   /// Makes room for a leaf: unlinks empty tables in its words.
   ///
   /// Returns false when anything is mapped there. Tables found before it stay unlinked, as in Linux.
-  private func clearGroup(
+  @inlinable
+  func clearGroup(
     in table: UInt64, _ range: Range<Int>, level: Int, iova: UInt64, _ gather: inout Gather
   ) -> Bool {
     let itemLog2 = Format.itemLog2(level: level)
@@ -248,6 +252,7 @@ extension GenericPageTable {
   }
 
   /// Puts the tables below `table` on a list; with `refusesLeaves`, returns false at the first leaf.
+  @inlinable
   func collectTables(
     _ table: UInt64, level: Int, wordCount: Int, refusesLeaves: Bool, into pending: inout Gather
   ) -> Bool {
@@ -273,8 +278,16 @@ extension GenericPageTable {
 }
 
 /// Leaves of one size that follow each other.
-private struct LeafRun {
-  var sizeLog2: Int
-  var level: Int
-  var leaves: UInt64
+@usableFromInline @frozen
+struct LeafRun {
+  @usableFromInline var sizeLog2: Int
+  @usableFromInline var level: Int
+  @usableFromInline var leaves: UInt64
+
+  @inlinable
+  init(sizeLog2: Int, level: Int, leaves: UInt64) {
+    self.sizeLog2 = sizeLog2
+    self.level = level
+    self.leaves = leaves
+  }
 }

@@ -36,6 +36,7 @@ extension GenericPageTable {
   ///
   /// Returns ENOENT when nothing is mapped, ERANGE outside of the address space, EOPNOTSUPP where the format has
   /// no dirty state, EAGAIN when the word changed meanwhile.
+  @inlinable
   public func setDirty(_ iova: UInt64) -> LinuxErrno? {
     guard format.tracksDirty else { return .eopnotsupp }
     guard geometry.holds(first: iova, last: iova, bits: topBits(level: root.level)) else { return .erange }
@@ -51,6 +52,7 @@ extension GenericPageTable {
   ///
   /// - Throws: EINVAL, EOVERFLOW or ERANGE for a range that is empty, wraps or is out of the address space, and
   ///   EOPNOTSUPP where the format has no dirty state.
+  @inlinable
   public func readDirty(
     iova: UInt64, length: UInt64, clear: Bool, gather: inout Gather
   ) throws(LinuxErrno) -> [DirtyRange] {
@@ -69,7 +71,8 @@ extension GenericPageTable {
     return ranges
   }
 
-  private func readDirty(
+  @inlinable
+  func readDirty(
     in table: UInt64, level: Int, _ indices: ClosedRange<Int>, _ first: UInt64, _ last: UInt64, clear: Bool,
     _ ranges: inout [DirtyRange]
   ) {
@@ -103,17 +106,20 @@ extension GenericPageTable {
     }
   }
 
-  private func isDirty(_ table: UInt64, _ group: Range<Int>) -> Bool {
+  @inlinable
+  func isDirty(_ table: UInt64, _ group: Range<Int>) -> Bool {
     group.contains { format.isDirty(load(table, $0)) }
   }
 
-  private func clean(_ table: UInt64, _ group: Range<Int>) {
+  @inlinable
+  func clean(_ table: UInt64, _ group: Range<Int>) {
     for index in group { store(format.cleaned(load(table, index)), table, index) }
   }
 
   /// The table image as this format's own decoder reads it.
   ///
   /// - Throws: `DanglingPointerError` when a pointer leads outside of `reader`'s memory.
+  @inlinable
   public func image(in reader: some PhysicalMemoryReader) throws -> TableImage {
     let root = self.root
     let rootWords = 1 << (Self.rootSizeLog2(geometry, level: root.level) - 3)

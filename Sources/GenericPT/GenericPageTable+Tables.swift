@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import PageTable
+import Synchronization
 
 extension GenericPageTable {
   /// The table of `level` that holds the entry for an IOVA; missing tables are installed.
+  @inlinable
   func descend(to level: Int, iova: UInt64, root: TableRoot) throws(LinuxErrno) -> UInt64 {
     var table = root.physical
     var current = root.level
@@ -28,7 +30,8 @@ extension GenericPageTable {
   }
 
   /// Installs a new table; nil when another thread was first.
-  private func install(
+  @inlinable
+  func install(
     at index: Int, of table: UInt64, level: Int, expecting old: UInt64
   ) throws(LinuxErrno) -> UInt64? {
     let sizeLog2 = Format.indexBits + 3
@@ -52,6 +55,7 @@ extension GenericPageTable {
   }
 
   /// The root for a range; the top grows until it spans the range and can hold leaves of `leafLevel`.
+  @inlinable
   func growTop(first: UInt64, last: UInt64, leafLevel: Int) throws(LinuxErrno) -> TableRoot {
     while true {
       let root = self.root
@@ -70,13 +74,15 @@ extension GenericPageTable {
     }
   }
 
-  private func spans(_ first: UInt64, _ last: UInt64, leafLevel: Int, level: Int) -> Bool {
+  @inlinable
+  func spans(_ first: UInt64, _ last: UInt64, leafLevel: Int, level: Int) -> Bool {
     geometry.holds(first: first, last: last, bits: topBits(level: level))
       && (leafLevel <= level || !geometry.features.contains(.dynamicTop))
   }
 
   /// Stacks new tables on `root`, each with the one below at index 0.
-  private func addTops(
+  @inlinable
+  func addTops(
     above root: TableRoot, _ first: UInt64, _ last: UInt64, leafLevel: Int, _ added: inout [UInt64]
   ) throws(LinuxErrno) -> TableRoot {
     var top = root
@@ -98,7 +104,8 @@ extension GenericPageTable {
 
   /// Makes `new` the root unless another thread changed the root since `old` was read. The hardware follows
   /// before other callers do, so that nobody maps where the hardware does not look yet.
-  private func changeTop(from old: TableRoot, to new: TableRoot) -> Bool {
+  @inlinable
+  func changeTop(from old: TableRoot, to new: TableRoot) -> Bool {
     topLock.acquire()
     defer { topLock.release() }
     guard root == old else { return false }
@@ -108,7 +115,7 @@ extension GenericPageTable {
   }
 
   /// Unlinks the empty tables on the way to an IOVA, from the last level up, into a gather.
-  @usableFromInline
+  @inlinable
   func pruneEmptyTables(at iova: UInt64, gather: inout Gather) {
     var pending = Gather()
     let root = self.root
@@ -121,6 +128,7 @@ extension GenericPageTable {
     gather.add(first: iova, last: iova)
   }
 
+  @inlinable
   func prune(_ table: UInt64, level: Int, iova: UInt64, root: TableRoot, _ pending: inout Gather)
     -> Bool
   {

@@ -90,7 +90,7 @@ extension GenericPageTable {
     return true
   }
 
-  @usableFromInline
+  @inlinable
   func pruneAfterUnmap(_ root: TableRoot, _ iova: UInt64, _ pending: inout Gather) {
     _ = prune(root.physical, level: root.level, iova: iova, root: root, &pending)
   }
@@ -98,7 +98,7 @@ extension GenericPageTable {
   /// Unmaps in one table and those below it.
   ///
   /// - Returns: false when a hole, or a leaf that the range starts in, ended it.
-  @usableFromInline
+  @inlinable
   func unmap(
     in table: UInt64, level: Int, _ indices: ClosedRange<Int>, _ first: UInt64, _ last: UInt64,
     _ unmapped: inout UInt64, _ pending: inout Gather
@@ -137,7 +137,8 @@ extension GenericPageTable {
 
   /// Unmaps the part of a range below one table entry; the table goes when the range covers it, or when it
   /// empties and empty tables are reclaimed.
-  private func unmapItem(
+  @inlinable
+  func unmapItem(
     _ entry: UInt64, in table: UInt64, level: Int, _ index: Int, _ iova: UInt64, _ last: UInt64,
     _ unmapped: inout UInt64, _ pending: inout Gather, _ changed: inout Range<Int>
   ) -> Bool {
@@ -161,7 +162,8 @@ extension GenericPageTable {
   /// Clears the leaf at `index` and, if it is a single word, the like that follow it up to `upper`.
   ///
   /// - Returns: how many words were cleared; 0 when the range starts inside the leaf.
-  private func clearLeaves(
+  @inlinable
+  func clearLeaves(
     _ table: UInt64, level: Int, _ index: Int, _ upper: Int, _ entry: UInt64, _ iova: UInt64
   ) -> Int {
     let contiguousLog2 = format.contiguousLog2(entry, level: level)
@@ -176,8 +178,8 @@ extension GenericPageTable {
   }
 
   /// How many of `count` words are leaves of a single word before the first that is not; the first one is.
-  @inline(__always)
-  private func plainLeafPrefix(_ words: UnsafeMutablePointer<UInt64>, level: Int, count: Int) -> Int {
+  @inlinable @inline(__always)
+  func plainLeafPrefix(_ words: UnsafeMutablePointer<UInt64>, level: Int, count: Int) -> Int {
     var index = 1
     #if !PTKIT_TSAN
       while index &+ 8 <= count {

@@ -62,7 +62,7 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
   @usableFromInline let countsEntries: Bool
   @usableFromInline let locks: Bool
   @usableFromInline let lock = SpinLock()
-  let topLock = SpinLock()
+  @usableFromInline let topLock = SpinLock()
   /// The top table's physical address with its level in the low bits.
   @usableFromInline let top: Atomic<UInt64>
   /// Empty tables kept for reuse.
@@ -100,6 +100,7 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
   }
 
   /// Releases every table. The hardware must no longer walk them; the page table is unusable afterwards.
+  @inlinable
   public func destroy() {
     var gather = Gather()
     let root = self.root
