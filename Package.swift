@@ -38,10 +38,11 @@ let package = Package(
       dependencies: ["PageTable", "Reference", "ReferenceSpecs", "GenericPT", "Simulator", "TAP"]
     ),
     .target(name: "Selftests", dependencies: ["PageTable", "Conformance", "TAP"]),
+    .target(name: "Benchmarks", dependencies: ["PageTable", "GenericPT", "Simulator", "Conformance"]),
     .executableTarget(
       name: "ptkit",
       dependencies: [
-        "PageTable", "Conformance", "Selftests", "TAP",
+        "PageTable", "Conformance", "Selftests", "Benchmarks", "TAP",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),

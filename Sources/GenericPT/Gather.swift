@@ -53,7 +53,7 @@ public struct Gather {
   @inlinable
   public init() {}
 
-  @inlinable
+  @inlinable @inline(__always)
   mutating func add(first: UInt64, last: UInt64) {
     self.first = min(self.first, first)
     self.last = max(self.last, last)
@@ -86,6 +86,19 @@ extension GenericPageTable {
     }
   }
 
+  /// Adds one leaf to a gather.
+  @inlinable @inline(__always)
+  func add(leafAt iova: UInt64, sizeLog2: Int, level: Int, to gather: inout Gather) {
+    let last = iova | Bits.lowMask(sizeLog2)
+    if geometry.features.contains(.flushRangeNoGaps), gather.isDisjoint(first: iova, last: last) {
+      synchronize(&gather)
+    }
+    gather.add(first: iova, last: last)
+    if geometry.features.contains(.detailedGather) {
+      gather.leafLevels |= 1 &<< UInt8(truncatingIfNeeded: level)
+    }
+  }
+
   /// Puts an unlinked table on the list of a gather.
   @inlinable
   func add(table: UInt64, level: Int, to pending: inout Gather) {
@@ -94,7 +107,7 @@ extension GenericPageTable {
   }
 
   /// Invalidates what the gather covers, then releases its tables.
-  @inlinable
+  @inlinable @inline(__always)
   public func synchronize(_ gather: inout Gather) {
     guard gather.first <= gather.last || gather.tables.head != 0 else { return }
     memory.synchronizeIOTLB(

@@ -62,10 +62,19 @@ extension GenericPageTable {
       if pa & ~Bits.lowMask(geometry.outputBits) != 0 { throw .erange }
       let attributes = try format.attributes(protection)
       let last = try Self.last(iova, length)
-      let granule = Bits.bit(Format.granuleLog2)
-      if length == granule, sizes & granule != 0 {
-        if (iova | pa) & (granule &- 1) != 0 { throw .enxio }
-        if let outcome = mapSinglePage(iova, last: last, pa: pa, attributes: attributes) { return outcome }
+      // A length that is one leaf size, with both addresses aligned to it, is one leaf. The granule stands apart, so
+      // that its level is a constant.
+      let isAligned = (iova | pa) & (length &- 1) == 0
+      if length == Bits.bit(Format.granuleLog2), sizes & length != 0 {
+        if !isAligned { throw .enxio }
+        if mapLeaf(iova, last: last, pa: pa, level: 0, attributes: attributes) {
+          return MapOutcome(nil, mapped: length)
+        }
+      } else if isAligned, sizes & length != 0, length.nonzeroBitCount == 1 {
+        let level = Format.level(ofSizeLog2: length.trailingZeroBitCount)
+        if mapLeaf(iova, last: last, pa: pa, level: level, attributes: attributes) {
+          return MapOutcome(nil, mapped: length)
+        }
       }
       return mapRuns(iova, pa: pa, MapRequest(last: last, attributes: attributes, sizes: sizes))
     } catch {
@@ -73,31 +82,29 @@ extension GenericPageTable {
     }
   }
 
-  /// Maps one page of the granule's size whose tables are all in place; nil when more is needed.
+  /// Maps one leaf of a single word whose tables are all in place and whose word is free; false when more is needed.
   @inlinable @inline(__always)
-  func mapSinglePage(_ iova: UInt64, last: UInt64, pa: UInt64, attributes: UInt64) -> MapOutcome? {
-    if geometry.features.contains(.dmaIncoherent) { return nil }
+  func mapLeaf(_ iova: UInt64, last: UInt64, pa: UInt64, level leafLevel: Int, attributes: UInt64) -> Bool {
+    let itemLog2 = Format.itemLog2(level: leafLevel)
     let root = self.root
     var level = root.level
     let bits = topBits(level: level)
-    guard geometry.holds(first: iova, last: last, bits: bits) else { return nil }
+    guard geometry.holds(first: iova, last: last, bits: bits), last &- iova == Bits.lowMask(itemLog2),
+      level >= leafLevel, !geometry.features.contains(.dmaIncoherent)
+    else { return false }
     var table = root.physical
     var index = Self.topIndex(iova, level: level, bits: bits)
-    while level > 0 {
+    while level > leafLevel {
       let entry = load(table, index)
-      guard format.kind(of: entry, level: level) == .table else { return nil }
+      guard format.kind(of: entry, level: level) == .table else { return false }
       table = format.tableAddress(entry, level: level)
       level &-= 1
       index = Self.index(iova, level: level)
     }
-    let word = words(of: table) + index
-    guard format.kind(of: Entry.load(word), level: 0) == .empty else {
-      return MapOutcome(.eaddrinuse, mapped: 0)
-    }
-    store(
-      format.leafEntry(pa, sizeLog2: Format.granuleLog2, level: 0, attributes: attributes), table, index)
+    guard load(table, index) == 0 else { return false }
+    store(format.leafEntry(pa, sizeLog2: itemLog2, level: leafLevel, attributes: attributes), table, index)
     count(table, 1)
-    return MapOutcome(nil, mapped: Bits.bit(Format.granuleLog2))
+    return true
   }
 
   /// Maps a range as runs of leaves of one size.

@@ -114,18 +114,15 @@ extension GenericPageTable {
     return true
   }
 
-  /// Unlinks the empty tables on the way to an IOVA, from the last level up, into a gather.
+  /// Unlinks the empty tables on the way to an IOVA where a map failed, into a gather.
   @inlinable
   func pruneEmptyTables(at iova: UInt64, gather: inout Gather) {
-    var pending = Gather()
     let root = self.root
     guard geometry.holds(first: iova, last: iova, bits: topBits(level: root.level)) else { return }
-    _ = prune(root.physical, level: root.level, iova: iova, root: root, &pending)
-    guard pending.tables.head != 0 else { return }
-    // Nothing was mapped through these tables: the range is one of no length at all.
-    gather.tables.append(contentsOf: pending.tables, metadata: metadata)
-    gather.tableLevels |= pending.tableLevels
-    gather.add(first: iova, last: iova)
+    let before = gather.tables.count
+    pruneTables(at: iova, root: root, &gather)
+    // Nothing was mapped through these tables, but walks may have found them.
+    if gather.tables.count > before { gather.add(first: iova, last: iova) }
   }
 
   @inlinable

@@ -34,65 +34,86 @@ extension GenericPageTable {
     else {
       return 0
     }
-    var pending = Gather()
-    let unmapped = unmapWalk(root, iova, last, &pending)
-    add(&pending, iova: iova, length: unmapped, to: &gather)
-    return unmapped
+    let place = descend(toCommonItem: iova, last, root: root)
+    let itemLog2 = Format.itemLog2(level: place.level)
+    if (iova ^ last) &>> UInt64(truncatingIfNeeded: itemLog2) == 0, iova & Bits.lowMask(itemLog2) == 0,
+      unmapPlainLeaf(place)
+    {
+      add(leafAt: iova, sizeLog2: itemLog2, level: place.level, to: &gather)
+      if countsEntries, removesLastEntry(place, root: root) {
+        pruneTables(at: iova, root: root, &gather)
+      }
+      return Bits.bit(itemLog2)
+    }
+    return unmapGeneral(iova, last, place, root: root, &gather)
   }
 
-  /// Descends while the range lies within one table that it does not cover, then unmaps there.
+  /// Descends while the range lies within one table that it does not cover.
   @inlinable @inline(__always)
-  func unmapWalk(_ root: TableRoot, _ iova: UInt64, _ last: UInt64, _ pending: inout Gather) -> UInt64 {
-    var table = root.physical
+  func descend(toCommonItem first: UInt64, _ last: UInt64, root: TableRoot) -> EntryPlace {
+    // The range spans 2^differing bytes at most, and exactly those if it covers them.
+    let difference = first ^ last
+    let differing = 64 &- difference.leadingZeroBitCount
+    let covers = difference & (difference &+ 1) == 0 && first & difference == 0
+    let reach = max(differing &- (covers ? 0 : 1), Format.granuleLog2)
+    let stop = (reach &- Format.granuleLog2) / Format.indexBits
     var level = root.level
-    let bits = topBits(level: level)
-    var index = Self.topIndex(iova, level: level, bits: bits)
-    while level > 0 {
-      let itemMask = Bits.lowMask(Format.itemLog2(level: level))
-      let spansItem = iova & itemMask == 0 && last & itemMask == itemMask
-      guard (iova ^ last) & ~itemMask == 0, !spansItem else { break }
+    var table = root.physical
+    var index = Self.topIndex(first, level: level, bits: topBits(level: level))
+    while level > stop {
       let entry = load(table, index)
       guard format.kind(of: entry, level: level) == .table else { break }
       table = format.tableAddress(entry, level: level)
       level &-= 1
-      index = Self.index(iova, level: level)
+      index = Self.index(first, level: level)
     }
-    let lastIndex = index &+ Int(truncatingIfNeeded: spanOfItems(iova, last, level: level))
-    var unmapped: UInt64 = 0
-    if level == 0, index == lastIndex, unmapPlainLeaf(table, index, iova, &pending) {
-      unmapped = Bits.bit(Format.granuleLog2)
-    } else {
-      _ = unmap(in: table, level: level, index...lastIndex, iova, last, &unmapped, &pending)
-    }
-    // The table itself may have emptied; the tables above it are found by walking again.
-    if countsEntries, level != root.level, metadata[page(table)].entries == 0 {
-      pruneAfterUnmap(root, iova, &pending)
-    }
-    return unmapped
+    return EntryPlace(table: table, level: level, index: index)
   }
 
-  /// How many items of a level lie between the items of two addresses.
+  /// Removes the leaf at a place if it is a single word; false when the word is something else.
   @inlinable @inline(__always)
-  func spanOfItems(_ first: UInt64, _ last: UInt64, level: Int) -> UInt64 {
-    let shift = UInt64(truncatingIfNeeded: Format.itemLog2(level: level))
-    return (last &>> shift) &- (first &>> shift)
-  }
-
-  /// Removes one leaf of level 0 that is a single word; false when the word is something else.
-  @inlinable @inline(__always)
-  func unmapPlainLeaf(_ table: UInt64, _ index: Int, _ iova: UInt64, _ pending: inout Gather) -> Bool {
-    let granuleMask = Bits.lowMask(Format.granuleLog2)
-    guard iova & granuleMask == 0, format.isPlainLeaf(load(table, index), level: 0) else { return false }
-    store(0, table, index)
-    count(table, -1)
-    pending.leafLevels |= 1
-    flush(table, index..<index &+ 1)
+  func unmapPlainLeaf(_ place: EntryPlace) -> Bool {
+    guard format.isPlainLeaf(load(place.table, place.index), level: place.level) else { return false }
+    store(0, place.table, place.index)
+    flush(place.table, place.index..<place.index &+ 1)
     return true
   }
 
+  /// Counts a removed entry; whether the table is empty now and may go.
+  @inlinable @inline(__always)
+  func removesLastEntry(_ place: EntryPlace, root: TableRoot) -> Bool {
+    let page = page(place.table)
+    let left = metadata[page].entries &- 1
+    metadata[page].entries = left
+    return left == 0 && place.level != root.level
+  }
+
+  /// Unlinks the empty tables on the way to an IOVA, from the last level up.
   @inlinable
-  func pruneAfterUnmap(_ root: TableRoot, _ iova: UInt64, _ pending: inout Gather) {
+  func pruneTables(at iova: UInt64, root: TableRoot, _ gather: inout Gather) {
+    var pending = Gather()
     _ = prune(root.physical, level: root.level, iova: iova, root: root, &pending)
+    gather.tables.append(contentsOf: pending.tables, metadata: metadata)
+    if geometry.features.contains(.detailedGather) { gather.tableLevels |= pending.tableLevels }
+  }
+
+  @inlinable
+  func unmapGeneral(
+    _ iova: UInt64, _ last: UInt64, _ place: EntryPlace, root: TableRoot, _ gather: inout Gather
+  ) -> UInt64 {
+    var pending = Gather()
+    var unmapped: UInt64 = 0
+    let shift = UInt64(truncatingIfNeeded: Format.itemLog2(level: place.level))
+    let items = Int(truncatingIfNeeded: (last &>> shift) &- (iova &>> shift))
+    _ = unmap(
+      in: place.table, level: place.level, place.index...place.index &+ items, iova, last, &unmapped, &pending
+    )
+    // The table itself may have emptied; the tables above it are found by walking again.
+    if countsEntries, place.level != root.level, metadata[page(place.table)].entries == 0 {
+      _ = prune(root.physical, level: root.level, iova: iova, root: root, &pending)
+    }
+    add(&pending, iova: iova, length: unmapped, to: &gather)
+    return unmapped
   }
 
   /// Unmaps in one table and those below it.
@@ -183,13 +204,28 @@ extension GenericPageTable {
     var index = 1
     #if !PTKIT_TSAN
       while index &+ 8 <= count {
-        var plain = true
-        for lane in 0..<8 { plain = format.isPlainLeaf(words[index &+ lane], level: level) && plain }
-        if !plain { break }
+        var defect: UInt64 = 0
+        for lane in 0..<8 { defect |= format.plainLeafDefect(words[index &+ lane], level: level) }
+        if defect != 0 { break }
         index &+= 8
       }
     #endif
     while index < count, format.isPlainLeaf(Entry.load(words + index), level: level) { index &+= 1 }
     return index
+  }
+}
+
+/// A word of a table.
+@usableFromInline @frozen
+struct EntryPlace {
+  @usableFromInline var table: UInt64
+  @usableFromInline var level: Int
+  @usableFromInline var index: Int
+
+  @inlinable @inline(__always)
+  init(table: UInt64, level: Int, index: Int) {
+    self.table = table
+    self.level = level
+    self.index = index
   }
 }

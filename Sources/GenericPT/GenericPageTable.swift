@@ -151,7 +151,7 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
 
   @inlinable @inline(__always)
   static func topBits(_ geometry: Geometry, level: Int) -> Int {
-    guard geometry.features.contains(.dynamicTop), level != Format.maximumLevel else {
+    guard Format.topMayGrow, geometry.features.contains(.dynamicTop), level != Format.maximumLevel else {
       return geometry.iovaBits
     }
     return min(geometry.iovaBits, Format.itemLog2(level: level) &+ Format.indexBits)

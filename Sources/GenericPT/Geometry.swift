@@ -48,6 +48,10 @@ public struct Geometry: Hashable, Sendable {
   public var features: Features
   /// If not 0, the only page sizes to use, a bitmap of bytes.
   public var pageSizeLimit: UInt64
+  /// What all addresses have above their width: ones for an upper half.
+  @usableFromInline let fixedPrefix: UInt64
+  /// What the addresses with their top bit set have above their width.
+  @usableFromInline let signPrefix: UInt64
 
   public init(
     iovaBits: Int, outputBits: Int, topLevel: Int, features: Features, pageSizeLimit: UInt64 = 0
@@ -57,21 +61,18 @@ public struct Geometry: Hashable, Sendable {
     self.topLevel = topLevel
     self.features = features
     self.pageSizeLimit = pageSizeLimit
+    fixedPrefix = features.contains(.upperHalf) ? ~0 : 0
+    signPrefix = features.contains(.signExtend) ? ~0 : 0
   }
 
   /// Whether both ends of a range lie in an address space of `bits` width: zero above it, all ones for an upper
-  /// half, either for sign extension as long as both ends agree.
+  /// half. With sign extension, what the first address has from its top bit on, both must have.
   @inlinable @inline(__always)
   func holds(first: UInt64, last: UInt64, bits: Int) -> Bool {
     if bits >= 64 { return true }
-    var prefix: UInt64 = features.contains(.upperHalf) ? ~0 : 0
-    if features.contains(.signExtend) {
-      // Bit 63 of a sign-extended address equals its top bit.
-      prefix = first &>> UInt64(truncatingIfNeeded: bits &- 1) != 0 ? ~0 : 0
-      // An address of the upper half with zeros above it is refused by the comparison below.
-    }
-    let shift = UInt64(truncatingIfNeeded: bits)
-    return first &>> shift == prefix &>> shift && last &>> shift == prefix &>> shift
+    let isUpper = first &>> UInt64(truncatingIfNeeded: bits &- 1) != 0
+    let prefix = fixedPrefix | (isUpper ? signPrefix : 0)
+    return ((first ^ prefix) | (last ^ prefix)) &>> UInt64(truncatingIfNeeded: bits) == 0
   }
 }
 

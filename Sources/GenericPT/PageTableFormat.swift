@@ -31,6 +31,8 @@ public protocol PageTableFormat: Sendable {
   static var maximumLevel: Int { get }
   /// The smallest allocation of a top table in bytes, log2.
   static var minimumRootLog2: Int { get }
+  /// Whether a configuration may let the top grow; a constant, so that other formats pay nothing for it.
+  static var topMayGrow: Bool { get }
   /// Width of the output address that an entry can hold, in bits.
   static var addressFieldBits: Int { get }
   /// Whether the words of a contiguous entry are identical (AMD, RISC-V); otherwise each holds its own
@@ -56,8 +58,9 @@ public protocol PageTableFormat: Sendable {
   func possibleSizes(level: Int) -> UInt64
   /// What `entry` is in a table of `level`.
   func kind(of entry: UInt64, level: Int) -> EntryKind
-  /// Whether `entry` is a leaf of a single word.
-  func isPlainLeaf(_ entry: UInt64, level: Int) -> Bool
+  /// Zero if `entry` is a leaf of a single word, anything else otherwise; without branches, so that checks of many
+  /// words can be vectors.
+  func plainLeafDefect(_ entry: UInt64, level: Int) -> UInt64
   /// How many words share the leaf `entry`, log2.
   func contiguousLog2(_ entry: UInt64, level: Int) -> Int
   /// The output address at which the leaf `entry` starts; of a contiguous entry, the whole group's.
@@ -92,6 +95,7 @@ extension PageTableFormat {
   @inlinable public static var minimumRootLog2: Int { 12 }
   @inlinable public static var indexBits: Int { 9 }
   @inlinable public static var contiguousWordsRepeat: Bool { true }
+  @inlinable public static var topMayGrow: Bool { false }
 
   /// Bytes that one entry of a level maps, log2.
   @inlinable @inline(__always)
@@ -109,8 +113,9 @@ extension PageTableFormat {
   @inlinable @inline(__always)
   public func contiguousLog2(_ entry: UInt64, level: Int) -> Int { 0 }
 
+  /// Whether `entry` is a leaf of a single word.
   @inlinable @inline(__always)
-  public func isPlainLeaf(_ entry: UInt64, level: Int) -> Bool { kind(of: entry, level: level) == .leaf }
+  public func isPlainLeaf(_ entry: UInt64, level: Int) -> Bool { plainLeafDefect(entry, level: level) == 0 }
 
   @inlinable @inline(__always)
   public static func addressStep(level: Int) -> UInt64 { Bits.bit(itemLog2(level: level)) }

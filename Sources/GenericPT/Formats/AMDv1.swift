@@ -71,6 +71,7 @@ public struct AMDFormat<Granule: AMDGranule>: PageTableFormat {
   @inlinable public static var granuleLog2: Int { Granule.granuleLog2 }
   @inlinable public static var maximumLevel: Int { Granule.maximumLevel }
   @inlinable public static var addressFieldBits: Int { 40 &+ Granule.granuleLog2 }
+  @inlinable public static var topMayGrow: Bool { true }
   @inlinable public var tracksDirty: Bool { true }
 
   public let geometry: Geometry
@@ -142,8 +143,8 @@ public struct AMDFormat<Granule: AMDGranule>: PageTableFormat {
   }
 
   @inlinable @inline(__always)
-  public func isPlainLeaf(_ entry: UInt64, level: Int) -> Bool {
-    entry & (Self.present | Self.nextLevelMask) == Self.present
+  public func plainLeafDefect(_ entry: UInt64, level: Int) -> UInt64 {
+    entry & (Self.present | Self.nextLevelMask) ^ Self.present
   }
 
   @inlinable @inline(__always)

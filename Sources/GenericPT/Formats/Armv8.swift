@@ -174,9 +174,10 @@ public struct Armv8<Granule: ArmGranule>: PageTableFormat {
   }
 
   @inlinable @inline(__always)
-  public func isPlainLeaf(_ entry: UInt64, level: Int) -> Bool {
-    let type = level == 0 ? Self.tableOrPage : 0
-    return entry & (Self.valid | Self.tableOrPage | Self.contiguousHint) == Self.valid | type
+  public func plainLeafDefect(_ entry: UInt64, level: Int) -> UInt64 {
+    // On the last level, bit 1 tells nothing that Linux looks at.
+    let mask = Self.valid | Self.contiguousHint | (level == 0 ? 0 : Self.tableOrPage)
+    return entry & mask ^ Self.valid
   }
 
   @inlinable @inline(__always)

@@ -87,8 +87,9 @@ public struct RISCV: PageTableFormat {
   }
 
   @inlinable @inline(__always)
-  public func isPlainLeaf(_ entry: UInt64, level: Int) -> Bool {
-    entry & (Self.valid | Self.napotMark) == Self.valid && (level == 0 || entry & Self.access != 0)
+  public func plainLeafDefect(_ entry: UInt64, level: Int) -> UInt64 {
+    let access = (entry | entry &>> 1 | entry &>> 2) & Self.readable
+    return entry & (Self.valid | Self.napotMark) ^ Self.valid | (level == 0 ? 0 : access ^ Self.readable)
   }
 
   @inlinable @inline(__always)

@@ -74,6 +74,12 @@ public struct X86: PageTableFormat {
   }
 
   @inlinable @inline(__always)
+  public func plainLeafDefect(_ entry: UInt64, level: Int) -> UInt64 {
+    let leaf = level == 0 ? Self.present : Self.present | Self.pageSize
+    return entry & leaf ^ leaf | (level <= Self.highestLeafLevel ? 0 : 1)
+  }
+
+  @inlinable @inline(__always)
   public func leafAddress(_ entry: UInt64, level: Int) -> UInt64 { entry & ~encryption & Self.addressMask }
 
   @inlinable @inline(__always)
