@@ -42,7 +42,8 @@ let package = Package(
     .executableTarget(
       name: "ptkit",
       dependencies: [
-        "PageTable", "Conformance", "Selftests", "Benchmarks", "TAP",
+        "PageTable", "Reference", "ReferenceSpecs", "GenericPT", "Simulator", "Conformance", "Selftests",
+        "Benchmarks", "TAP",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),

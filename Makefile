@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# `make check` needs Swift and make, and nothing else. Its standard output is one TAP stream; what the build
+# has to say goes to standard error.
+
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+SWIFT ?= swift
+PTKIT := .build/release/ptkit
+SOURCES := Package.swift $(shell find Sources)
+
+# Debian packages that the kit's own tests need beyond the base image: none so far.
+DEBIAN_PACKAGES :=
+
+# What `make check ARGS=…` and `make bench ARGS=…` pass on to ptkit.
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build check test bench lint clean
+
+help:
+	@echo 'make check   build, then run the regression suite on the simulator; prints TAP'
+	@echo 'make build   build .build/release/ptkit'
+	@echo 'make test    run the tests of the kit itself (uses deps)'
+	@echo 'make bench   measure the generic algorithms; prints a table'
+	@echo 'make deps    install missing Debian packages (as root), or print the command'
+	@echo 'make lint    check the format of the sources and their licence lines'
+	@echo 'make clean   remove what was built'
+	@echo 'make help    this list'
+	@echo
+	@echo 'ARGS=… passes arguments to ptkit: make check ARGS="--list", make bench ARGS=--json'
+
+build: $(PTKIT)
+
+# Silent when it succeeds, for the build's progress is no part of a test log.
+$(PTKIT): $(SOURCES)
+	@mkdir -p .build; echo 'building $@' >&2; \
+	if $(SWIFT) build -c release --product ptkit >.build/ptkit-build.log 2>&1; \
+	then touch -c $@; else cat .build/ptkit-build.log >&2; exit 1; fi
+
+check: $(PTKIT)
+	@$(PTKIT) selftest $(ARGS)
+
+test: deps $(PTKIT)
+	@$(SWIFT) build --build-tests >&2
+	$(SWIFT) test --skip-build
+	@.ci/check-selftests $(PTKIT)
+
+bench: $(PTKIT)
+	@$(PTKIT) bench $(ARGS)
+
+deps:
+	@missing=; \
+	for package in $(DEBIAN_PACKAGES); do \
+	  dpkg-query -W -f '$${Status}\n' "$$package" 2>/dev/null | grep -q ' installed$$' || \
+	    missing="$$missing $$package"; \
+	done; \
+	if [ -z "$$missing" ]; then \
+	  echo 'deps: nothing is missing'; \
+	elif [ "$$(id -u)" -eq 0 ]; then \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing || \
+	    { apt-get update && \
+	      DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; }; \
+	else \
+	  echo "deps: missing packages; run: sudo apt-get install -y --no-install-recommends$$missing" >&2; \
+	  exit 1; \
+	fi
+
+lint:
+	@$(SWIFT) format lint --strict -r Sources Tests Package.swift
+	@missing=$$(find Package.swift Makefile .ci Sources Tests selftests Golden -type f \
+	  ! -name '*.new' -exec sh -c \
+	  'for file do head -n 3 "$$file" | grep -q "SPDX-License-Identifier: GPL-2.0-only" || echo "$$file"; done' \
+	  sh {} +); \
+	if [ -n "$$missing" ]; then \
+	  echo 'lint: no SPDX-License-Identifier line in:' "$$missing" >&2; exit 1; \
+	fi
+
+clean:
+	@rm -rf .build

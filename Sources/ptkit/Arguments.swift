@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import ArgumentParser
+import Conformance
+import PageTable
+
+/// Readers of argument texts; what they throw shows beside the argument's name, with exit status 64.
+enum Arguments {
+  /// A size or an address in bytes: 4096, 0x1000, 4K, 2M, 1G.
+  static func size(_ text: String) throws -> UInt64 {
+    guard let size = Numbers.parseSize(text) else {
+      throw ValidationError("'\(text)' is no number; write 4096, 0x1000, 4K, 2M or 1G")
+    }
+    return size
+  }
+
+  /// A number without unit that fits `Int`.
+  static func count(_ text: String) throws -> Int {
+    guard let number = Numbers.parse(text), let count = Int(exactly: number) else {
+      throw ValidationError("'\(text)' is no number; write 42 or 0x2a")
+    }
+    return count
+  }
+
+  /// A number of 64 bits.
+  static func word(_ text: String) throws -> UInt64 {
+    guard let word = Numbers.parse(text) else {
+      throw ValidationError("'\(text)' is no 64-bit number; write 0x7000000123456001")
+    }
+    return word
+  }
+
+  static func protection(_ text: String) throws -> Protection {
+    guard let protection = Protection(text: text) else {
+      throw ValidationError(
+        "'\(text)' is no protection; write r, w or rw, then any of ,cache ,noexec ,mmio ,priv; or none")
+    }
+    return protection
+  }
+
+  /// A configuration that Linux accepts, or that says build=permissive.
+  ///
+  /// - Throws: `InputError`.
+  static func configuration(_ text: String) throws -> Configuration {
+    do {
+      return try FormatList.configuration(text)
+    } catch let error as ConfigurationError {
+      throw InputError("\(error)")
+    }
+  }
+}
+
+/// The help of arguments that several commands have.
+enum ArgumentText {
+  static let configuration: ArgumentHelp = "Configuration, format:key=value,…"
+  static let level: ArgumentHelp = "Level of the table the word stands in; 0 is the last."
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import ArgumentParser
+import Conformance
+import PageTable
+import Reference
+import ReferenceSpecs
+
+/// `ptkit image`
+struct Image: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "image",
+    abstract: "Run operations on a new page table; print their results and the table image.",
+    discussion: """
+      Each operation is one argument in the golden grammar: map IOVA PA LEN PROT, maprange, mappages, \
+      unmap IOVA LEN, unmappages, phys IOVA, setdirty IOVA, dirty IOVA LEN keep|clear, allocbudget N. The \
+      output is in that grammar, too; with --case it is a case that can be put into a golden file.
+
+      Example: ptkit image amdv1 'map 0x0 0x1000 4K rw' 'phys 0x0' 'unmap 0x0 4K'
+      Example: ptkit image --case first-page x86_64 'map 0x0 0x1000 4K rw'
+      """)
+
+  /// Whose code runs.
+  enum Implementation: String, ExpressibleByArgument, CaseIterable {
+    /// The generic algorithms, and their reading of the tables.
+    case generic
+    /// The generic algorithms, with the tables read by the reference.
+    case reference
+  }
+
+  @Argument(help: ArgumentText.configuration)
+  var config: String
+
+  @Option(
+    help: """
+      generic: the generic algorithms build the tables and read them; reference: the reference reads them.
+      """)
+  var impl = Implementation.generic
+
+  @Option(help: "The physical address at which table memory starts.", transform: Arguments.size)
+  var base: UInt64 = SimulationOptions().physicalBase
+
+  @Option(name: .customLong("case"), help: "Print a golden case of this name.")
+  var caseName: String?
+
+  @Argument(help: "Operations, each one argument.")
+  var operations: [String] = []
+
+  func validate() throws {
+    if let caseName, caseName.isEmpty || caseName.contains(where: { $0.isWhitespace || $0 == "#" }) {
+      throw ValidationError("the name of a case is one word without '#', not '\(caseName)'")
+    }
+  }
+
+  func run() throws {
+    let configuration = try Arguments.configuration(config)
+    let operations = try operations.enumerated().map { number, text in
+      do {
+        return try Operation(text: text)
+      } catch let error as GrammarError {
+        throw InputError("operation \(number + 1), '\(text)': \(error)")
+      }
+    }
+    let table = try makeTable(configuration)
+    defer { table.destroy() }
+    var recorded = try GoldenCase(name: caseName ?? "", running: operations, on: table)
+    if impl == .reference { recorded.image = try referenceImage(of: table) }
+    if caseName != nil { printContext(configuration) }
+    let lines = GoldenWriter.lines(recorded)
+    for line in caseName == nil ? lines.dropFirst().dropLast() : lines[...] { print(line) }
+  }
+
+  private func makeTable(_ configuration: Configuration) throws -> any SimulatedTarget {
+    do {
+      return try FormatList.simulate(configuration, SimulationOptions(physicalBase: base))
+    } catch {
+      throw InputError("\(configuration) with table memory at \(Numbers.hex(base)): \(error)")
+    }
+  }
+
+  /// The lines that hold for a case, so that it means the same in any file; its source is the user's to state.
+  private func printContext(_ configuration: Configuration) {
+    var section = GoldenSection()
+    section.behaviour = .generic
+    section.format = configuration.format
+    section.pairs = configuration.schema.keys
+      .filter { configuration.text($0.name) != $0.defaultValue }
+      .map { "\($0.name)=\(configuration.text($0.name))" }
+    section.memoryBase = base
+    for line in GoldenWriter.lines(context: section).dropFirst() { print(line) }
+    print("")
+  }
+
+  private func referenceImage(of table: any SimulatedTarget) throws -> TableImage {
+    let format = try ReferenceSpecs.format(table.configuration)
+    return try TableImage(
+      root: table.root, memory: table.memory,
+      wordCount: { format.wordCount(level: $0, isRoot: $1) },
+      classify: { format.wordKind($0, level: $1) })
+  }
+}
