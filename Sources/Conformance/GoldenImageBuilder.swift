@@ -115,8 +115,9 @@ struct GoldenImageBuilder {
     }
     var last = first
     if cursor.take("..") {
+      let start = cursor
       guard let number = cursor.takeNumber(), number >= first, number < indexLimit else {
-        throw error(cursor, "an index from \(Numbers.hex(first)) to \(Numbers.hex(indexLimit - 1))", parser)
+        throw error(start, "an index from \(Numbers.hex(first)) to \(Numbers.hex(indexLimit - 1))", parser)
       }
       last = number
     }
@@ -127,6 +128,9 @@ struct GoldenImageBuilder {
   private static func error(_ cursor: GoldenLine, _ expected: String, _ parser: GoldenParser)
     -> GoldenParseError
   {
-    parser.error(cursor.number, expected: expected, found: cursor.isAtEnd ? nil : cursor.firstWord)
+    var cursor = cursor
+    cursor.skipBlanks()
+    return parser.error(
+      cursor.number, expected: expected, found: cursor.isAtEnd ? nil : cursor.firstWord)
   }
 }
