@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import PageTable
+import Reference
+import ReferenceSpecs
 
 extension GoldenEnvironment {
   /// The kit's own witnesses: the generic implementation in the simulator, and the reference.
@@ -9,7 +11,7 @@ extension GoldenEnvironment {
       configuration: { try FormatList.entry(named: $0).schema.configuration($1, permissive: true) },
       makeTable: { try FormatList.simulate($0, SimulationOptions(physicalBase: $1)) },
       encoder: { try FormatList.encoder($0) },
-      reference: { _ in nil })
+      reference: { try ReferenceSpecs.format($0) })
   }
 }
 
@@ -22,4 +24,45 @@ extension GenericEncoder: GoldenEncoder {
   }
 
   public func encodeTable(level: Int, address: UInt64) -> UInt64? { encodeTable(level, address) }
+}
+
+extension ReferenceFormat: GoldenReference {
+  public var encodesAccessed: Bool { true }
+
+  public func encodeLeaf(_ leaf: GoldenLeaf) -> UInt64? {
+    encodeLeaf(
+      level: leaf.level, pa: leaf.address, size: leaf.size, protection: leaf.protection,
+      dirty: leaf.dirty ?? false, accessed: leaf.accessed ?? false)
+  }
+
+  public func encodeTable(level: Int, address: UInt64) -> UInt64? { encodeTable(level: level, pa: address) }
+
+  public func classify(_ word: UInt64, level: Int) -> WordKind { wordKind(word, level: level) }
+
+  public func walk(_ iova: UInt64, root: TableRoot, memory: any PhysicalMemoryReader) -> GoldenTranslation {
+    // A leaf that only permits writes is found by a write.
+    switch walk(iova: iova, root: root, memory: memory, access: .read) {
+    case .success(let translation): return GoldenTranslation(translation)
+    case .failure(let fault) where fault.isRefusal:
+      switch walk(iova: iova, root: root, memory: memory, access: .write) {
+      case .success(let translation): return GoldenTranslation(translation)
+      case .failure: return .refused("\(fault)")
+      }
+    case .failure(let fault): return .fault("\(fault)")
+    }
+  }
+}
+
+extension Fault {
+  /// Whether a leaf was reached that does not permit the access.
+  fileprivate var isRefusal: Bool { key == FaultKey.permission.rawValue || key == "no_rights" }
+}
+
+extension GoldenTranslation {
+  fileprivate init(_ translation: Translation) {
+    self = .leaf(
+      address: translation.pa, first: translation.leafIOVA,
+      last: translation.leafIOVA &+ (translation.leafSize &- 1),
+      readable: translation.protection.contains(.read), writable: translation.protection.contains(.write))
+  }
 }

@@ -27,6 +27,9 @@ public enum GoldenTranslation: Hashable, Sendable {
 
 /// The reference, as the golden check sees it. It is given nothing but memory and the root.
 public protocol GoldenReference: GoldenEncoder {
+  /// Bits of a physical address that words can hold and walks can reach.
+  var outputWidth: Int { get }
+
   /// How many words a table of `level` has; `isRoot` for the top table.
   func wordCount(level: Int, isRoot: Bool) -> Int
 

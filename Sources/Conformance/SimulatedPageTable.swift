@@ -57,6 +57,7 @@ public final class SimulatedPageTable<Format: PageTableFormat>: SimulatedTarget 
 
   public var root: TableRoot { table.root }
   public var memory: any PhysicalMemoryReader { recorder.walkerView }
+  public var processorMemory: any PhysicalMemoryReader { machine }
   public var tablePages: Int { recorder.livePages }
   public var keepsNotes: Bool { true }
 

@@ -44,7 +44,15 @@ public protocol PageTableUnderTest: AnyObject {
   /// The memory that the hardware walks.
   var memory: any PhysicalMemoryReader { get }
 
+  /// The same memory as the CPU reads it: with words that are not flushed yet to where a walker that does
+  /// not snoop sees them.
+  var processorMemory: any PhysicalMemoryReader { get }
+
   /// 4 KiB pages of table memory allocated now, empty tables included; a table smaller than a
   /// page counts as one page.
   var tablePages: Int { get }
+}
+
+extension PageTableUnderTest {
+  public var processorMemory: any PhysicalMemoryReader { memory }
 }

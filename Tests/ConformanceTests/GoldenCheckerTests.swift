@@ -71,7 +71,7 @@ import Testing
     }
     let image = try GoldenFile(text: Tiny.text, path: "f").sections[0].cases[0].image
     #expect(
-      try findings(.leafBit(1 << 60)).contains("reference: image as the reference reads it: T2 L0 [0x1]"))
+      try findings(.leafBit(1 << 60)) == "image: T2 L0 [0x1]: expected 0x5009, found 0x1000000000005009")
     #expect(try findings(.pointer).contains("walk: 0x1000 is mapped, the walk ends with a fault"))
     #expect(try findings(.removesTooMuch).contains("walk: 0x3000 is mapped"))
     #expect(try findings(.writable).contains("walk: 0x1000 is mapped r, the walk ends with 0x5000 rw"))
@@ -83,6 +83,20 @@ import Testing
       report.details == [
         "reference: image as the reference reads it: T2 L0 [0x2]: expected 0x0, found 0x6009"
       ])
+  }
+
+  @Test func tablesStandWhereTheWalkerReachesThem() throws {
+    var bases: [UInt64] = []
+    for width in [52, 34, 33, 32] {
+      var environment = Tiny.environment(reference: TinyReference(outputWidth: width))
+      let makeTable = environment.makeTable
+      environment.makeTable = {
+        bases.append($1)
+        return try makeTable($0, $1)
+      }
+      #expect(try Tiny.check(Tiny.text, environment).last?.outcome == .pass)
+    }
+    #expect(bases == [0x2_0000_0000, 0x2_0000_0000, 0x1_0000_0000, 0x8000_0000])
   }
 
   @Test func theReferenceMustEncodeTheSamePointers() throws {
@@ -102,6 +116,7 @@ import Testing
     struct Blind: GoldenReference {
       var base = TinyReference()
       var encodesAccessed: Bool { true }
+      var outputWidth: Int { 52 }
       func encodeLeaf(_ leaf: GoldenLeaf) -> UInt64? { base.encodeLeaf(leaf) }
       func encodeTable(level: Int, address: UInt64) -> UInt64? {
         base.encodeTable(level: level, address: address)

@@ -127,6 +127,7 @@ final class TinyTable: PageTableUnderTest, PhysicalMemoryReader {
 /// The tiny format's reference, written apart from its page table.
 struct TinyReference: GoldenReference {
   var encodesAccessed: Bool { true }
+  var outputWidth = 52
   /// A bit that the encoder of tables gets wrong.
   var wrongTableBit: UInt64 = 0
 
