@@ -18,25 +18,21 @@ public final class PlainMemory: TableMemory, @unchecked Sendable {
   public let pageMetadata: UnsafeMutablePointer<TablePageMetadata>
 
   @usableFromInline let syncs = Atomic<Int>(0)
-  private let account: UnsafeMutablePointer<Int>
+  private let tables: DomainTables
 
   /// Makes the memory of a domain; `node` is one of the machine's.
   public init(machine: SimulatedMachine, domain: Int = 0, node: Int = 0) {
-    precondition((0..<machine.nodeCount).contains(node), "the machine has \(machine.nodeCount) nodes")
+    tables = DomainTables(machine: machine, node: node)
     self.machine = machine
     self.domain = domain
     self.node = node
     physicalBase = machine.physicalBase
     arena = machine.arena
     pageMetadata = machine.pageMetadata
-    account = .allocate(capacity: 1)
-    account.initialize(to: 0)
   }
 
-  deinit { account.deallocate() }
-
   /// 4 KiB pages of table memory that the domain has now.
-  public var livePages: Int { machine.livePages(of: account) }
+  public var livePages: Int { tables.livePages }
 
   /// IOTLB syncs so far; exact while one thread at a time uses the domain, else a lower bound.
   public var syncCount: Int { syncs.load(ordering: .relaxed) }
@@ -46,11 +42,11 @@ public final class PlainMemory: TableMemory, @unchecked Sendable {
 
   public func allocateTable(sizeLog2: Int) -> UInt64? {
     var violation: MachineViolation?
-    return machine.allocate(sizeLog2: sizeLog2, node: node, account: account, violation: &violation)
+    return tables.allocate(sizeLog2: sizeLog2, violation: &violation)
   }
 
   public func releaseTable(at physical: UInt64, sizeLog2: Int) {
-    _ = machine.release(physical, sizeLog2: sizeLog2, account: account)
+    _ = tables.release(physical, sizeLog2: sizeLog2)
   }
 
   @inlinable @inline(__always)
@@ -70,9 +66,4 @@ public final class PlainMemory: TableMemory, @unchecked Sendable {
 
   @inlinable @inline(__always)
   public func changeTop(to physical: UInt64, level: Int) {}
-}
-
-extension SimulatedMachine {
-  /// The value of an account that `allocate` and `release` change.
-  func livePages(of account: UnsafeMutablePointer<Int>) -> Int { lock.withLock { account.pointee } }
 }

@@ -20,7 +20,7 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
   public let pageMetadata: UnsafeMutablePointer<TablePageMetadata>
 
   private let shadow: ShadowMemory?
-  private let account: UnsafeMutablePointer<Int>
+  private let tables: DomainTables
   private let lock = SpinLock()
   private var log = EventLog()
   private let logLimit: Int
@@ -35,7 +35,7 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
     machine: SimulatedMachine, domain: Int = 0, node: Int = 0, incoherent: Bool = false,
     logLimit: Int = 1 << 22
   ) {
-    precondition((0..<machine.nodeCount).contains(node), "the machine has \(machine.nodeCount) nodes")
+    tables = DomainTables(machine: machine, node: node)
     shadow = incoherent ? ShadowMemory(of: machine) : nil
     self.machine = machine
     self.domain = domain
@@ -44,14 +44,10 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
     physicalBase = machine.physicalBase
     arena = machine.arena
     pageMetadata = machine.pageMetadata
-    account = .allocate(capacity: 1)
-    account.initialize(to: 0)
   }
 
-  deinit { account.deallocate() }
-
   /// 4 KiB pages of table memory that the domain has now.
-  public var livePages: Int { machine.livePages(of: account) }
+  public var livePages: Int { tables.livePages }
 
   /// Whether the walker sees only what was flushed.
   public var isIncoherent: Bool { shadow != nil }
@@ -113,7 +109,7 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
 
   public func allocateTable(sizeLog2: Int) -> UInt64? {
     var violation: MachineViolation?
-    let table = machine.allocate(sizeLog2: sizeLog2, node: node, account: account, violation: &violation)
+    let table = tables.allocate(sizeLog2: sizeLog2, violation: &violation)
     lock.withLock {
       if let violation { append(.misuse(violation)) }
       guard let table else { return append(.allocationFailed(sizeLog2: sizeLog2)) }
@@ -126,7 +122,7 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
   public func releaseTable(at physical: UInt64, sizeLog2: Int) {
     // Logged first: once it is released, another thread may allocate it.
     lock.withLock { append(.release(physical, sizeLog2: sizeLog2)) }
-    if let violation = machine.release(physical, sizeLog2: sizeLog2, account: account) {
+    if let violation = tables.release(physical, sizeLog2: sizeLog2) {
       lock.withLock { append(.misuse(violation)) }
     }
   }

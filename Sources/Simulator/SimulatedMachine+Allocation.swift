@@ -19,9 +19,10 @@ extension SimulatedMachine {
     sizeLog2: Int, node: Int, account: UnsafeMutablePointer<Int>, violation: inout MachineViolation?
   ) -> UInt64? {
     guard Self.tableSizes.contains(sizeLog2), node >= 0, node < nodeCount else {
-      violation = MachineViolation(
+      let refusal = MachineViolation(
         kind: .invalidSize, physical: 0, value: UInt64(truncatingIfNeeded: sizeLog2))
-      report(violation!)
+      report(refusal)
+      violation = refusal
       return nil
     }
     let order = max(0, sizeLog2 &- 12)
