@@ -47,7 +47,7 @@ public struct MapBenchmark: FormatFunction {
 
   public func callAsFunction<Format: PageTableFormat>(_ format: Format) throws -> [MapRow] {
     let table = try Self.makeTable(format, reclaim: .never)
-    return try Workload.all(for: table).map { try row($0, format) }
+    return try Workload.all(for: table).compactMap { try row($0, format) }
   }
 
   private static func makeTable<Format: PageTableFormat>(
@@ -57,10 +57,14 @@ public struct MapBenchmark: FormatFunction {
     return try GenericPageTable(format, memory: PlainMemory(machine: machine), reclaim: reclaim)
   }
 
-  private func row<Format: PageTableFormat>(_ workload: Workload, _ format: Format) throws -> MapRow {
+  private func row<Format: PageTableFormat>(_ workload: Workload, _ format: Format) throws -> MapRow? {
     let table = try Self.makeTable(format, reclaim: .never)
     let fresh = try Self.makeTable(format, reclaim: .eager)
-    let addresses = workload.addresses(count: workload.leaves == 1 ? 128 : 8, indexBits: Format.indexBits)
+    let addresses = workload.addresses(
+      count: workload.leaves == 1 ? 128 : 8, indexBits: Format.indexBits,
+      within: format.geometry.aperture)
+    // Too narrow an address space has no room for the workload.
+    guard !addresses.isEmpty else { return nil }
     // Puts the tables in place: unmapping part of a table keeps it.
     Self.mapAll(table, addresses, workload.length)
     Self.unmapAll(table, addresses, workload.length)

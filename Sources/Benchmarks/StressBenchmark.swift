@@ -39,7 +39,7 @@ public struct StressBenchmark: FormatFunction {
   }
 
   public func callAsFunction<Format: PageTableFormat>(_ format: Format) throws -> StressRow {
-    let pairs = tebibytes << (40 - Int(Self.strideLog2))
+    let pairs = Self.pairs(tebibytes: tebibytes, format)
     let machine = try SimulatedMachine(poison: false)
     let table = try GenericPageTable(
       format, memory: PlainMemory(machine: machine), reclaim: .bounded(64))
@@ -51,8 +51,15 @@ public struct StressBenchmark: FormatFunction {
     return row
   }
 
+  /// The pairs that fit into some TiB of the format's address space.
+  private static func pairs<Format: PageTableFormat>(tebibytes: Int, _ format: Format) -> Int {
+    let aperture = format.geometry.aperture
+    let space = (aperture.upperBound - aperture.lowerBound) >> strideLog2 + 1
+    return Int(min(UInt64(tebibytes) << (40 - strideLog2), space))
+  }
+
   private func addInPlace<Format: PageTableFormat>(_ row: inout StressRow, _ format: Format) throws {
-    let pairs = 1 << (40 - Int(Self.strideLog2))
+    let pairs = Self.pairs(tebibytes: 1, format)
     let never = try Self.tablesInPlace(format, .never, pairs: pairs)
     let bounded = try Self.tablesInPlace(format, .bounded(64), pairs: pairs)
     let rounds = 5
@@ -71,8 +78,9 @@ public struct StressBenchmark: FormatFunction {
     let machine = try SimulatedMachine(poison: false)
     let table = try GenericPageTable(format, memory: PlainMemory(machine: machine), reclaim: reclaim)
     let granule: UInt64 = 1 << UInt64(Format.granuleLog2)
+    let base = table.format.geometry.aperture.lowerBound
     for position in 0..<pairs {
-      let iova = UInt64(position) << strideLog2
+      let iova = base + UInt64(position) << strideLog2
       if let errno = table.map(iova: iova, pa: 0, length: granule, protection: [.read, .write]) {
         throw errno
       }
@@ -86,9 +94,10 @@ public struct StressBenchmark: FormatFunction {
     _ table: GenericPageTable<Format, PlainMemory>, from page: Int, pairs: Int
   ) {
     let granule: UInt64 = 1 << UInt64(Format.granuleLog2)
+    let base = table.format.geometry.aperture.lowerBound
     var failures = 0
     for position in 0..<pairs {
-      let iova = UInt64(position) << strideLog2 &+ UInt64(page) &* granule
+      let iova = base + UInt64(position) << strideLog2 &+ UInt64(page) &* granule
       if table.map(iova: iova, pa: 0, length: granule, protection: [.read, .write]) != nil { failures += 1 }
       if table.unmap(iova: iova, length: granule) != granule { failures += 1 }
     }

@@ -34,13 +34,16 @@ public struct Workload: Hashable, Sendable {
 
   /// Where the `count` operations of a round start: each in a table of its own as far as runs go, pages and blocks one
   /// after the other. The first granule of every table stays free, so that nothing merges into a larger leaf.
-  func addresses(count: Int, indexBits: Int) -> [(iova: UInt64, pa: UInt64)] {
+  func addresses(
+    count: Int, indexBits: Int, within aperture: ClosedRange<UInt64>
+  ) -> [(iova: UInt64, pa: UInt64)] {
     let leaf: UInt64 = 1 << UInt64(leafLog2)
     let stride = leaves == 1 ? leaf : leaf << UInt64(indexBits)
-    return (0..<count).map { position in
-      let iova = UInt64(position) &* stride &+ leaf
+    let space = aperture.upperBound - aperture.lowerBound
+    return (0..<count).compactMap { position in
+      let offset = UInt64(position) &* stride &+ leaf
       // An odd number of leaves between IOVA and output address rules out every larger leaf.
-      return (iova, iova &+ leaf)
+      return offset + length - 1 <= space ? (aperture.lowerBound + offset, offset &+ leaf) : nil
     }
   }
 }

@@ -65,6 +65,13 @@ public struct Geometry: Hashable, Sendable {
     signPrefix = features.contains(.signExtend) ? ~0 : 0
   }
 
+  /// The addresses that callers may use: the lower half where addresses are sign-extended, the upper end of the 64-bit
+  /// space for an upper half (Linux: the domain's aperture).
+  public var aperture: ClosedRange<UInt64> {
+    let last = Bits.lowMask(iovaBits - (features.contains(.signExtend) ? 1 : 0))
+    return features.contains(.upperHalf) ? ~last...(~0) : 0...last
+  }
+
   /// Whether both ends of a range lie in an address space of `bits` width: zero above it, all ones for an upper
   /// half. With sign extension, what the first address has from its top bit on, both must have.
   @inlinable @inline(__always)

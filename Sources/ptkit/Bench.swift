@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import ArgumentParser
+import Benchmarks
+import Conformance
+import Foundation
+import PageTable
+
+/// `ptkit bench`: what map and unmap cost, beside what they must cost.
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Time map, unmap, iova_stress and the golden check.",
+    discussion: """
+      Beside each row stands the floor, measured in the same run on the same tables: a bare walk with one store for
+      single leaves, a check and fill or clear of the words for runs. Compare ratios, not nanoseconds.
+
+      Example: ptkit bench amdv1 armv8:granule=16k --json
+      """)
+
+  @Argument(
+    help: "Configurations to time, as format:key=value,…; every format with its defaults when left out.")
+  var configurations: [String] = []
+
+  @Flag(help: "Print the report as JSON.")
+  var json = false
+
+  @Option(help: "How often each workload is repeated.")
+  var rounds = 2000
+
+  @Option(name: .customLong("stress"), help: "TiB of IOVA that iova_stress runs over; 0 leaves it out.")
+  var tebibytes = 16
+
+  @Option(
+    help: "Golden files or folders to time; the project's Golden when left out, none when it is not there.")
+  var golden: String?
+
+  func validate() throws {
+    guard (1...1_000_000).contains(rounds) else { throw ValidationError("--rounds takes 1 to 1000000") }
+    guard (0...256).contains(tebibytes) else { throw ValidationError("--stress takes 0 to 256 TiB") }
+  }
+
+  func run() throws {
+    var report = BenchmarkReport()
+    for configuration in try chosen() {
+      report.maps += try MapBenchmark.run(configuration, rounds: rounds)
+      let isWide = configuration.format != "amdv1_mock" && configuration.text("granule").isEmpty
+      if tebibytes > 0, isWide || configuration.text("granule") == "4k" {
+        report.stress.append(try StressBenchmark.run(configuration, tebibytes: tebibytes))
+      }
+    }
+    let path = golden ?? ProcessInfo.processInfo.environment["PTKIT_GOLDEN"] ?? "Golden"
+    if golden != nil || FileManager.default.fileExists(atPath: path) {
+      report.golden = try GoldenBenchmark.run(paths: [path])
+    }
+    if json {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+      print(String(decoding: try encoder.encode(report), as: UTF8.self))
+    } else {
+      for line in report.lines { print(line) }
+    }
+  }
+
+  private func chosen() throws -> [Configuration] {
+    guard configurations.isEmpty else { return try configurations.map { try FormatList.configuration($0) } }
+    let granules = ["armv8:granule=16k", "armv8:granule=64k"]
+    return try (FormatList.all.map(\.name) + granules).map { try FormatList.configuration($0) }
+  }
+}
