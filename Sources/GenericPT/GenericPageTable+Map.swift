@@ -63,16 +63,17 @@ extension GenericPageTable {
       let attributes = try format.attributes(protection)
       let last = try Self.last(iova, length)
       // A length that is one leaf size, with both addresses aligned to it, is one leaf. The granule stands apart, so
-      // that its level is a constant.
+      // that its size is a constant.
       let isAligned = (iova | pa) & (length &- 1) == 0
-      if length == Bits.bit(Format.granuleLog2), sizes & length != 0 {
+      let granuleLog2 = Format.granuleLog2
+      if length == Bits.bit(granuleLog2), sizes & length != 0 {
         if !isAligned { throw .enxio }
-        if mapLeaf(iova, last: last, pa: pa, level: 0, attributes: attributes) {
+        if mapLeaf(iova, last: last, pa: pa, sizeLog2: granuleLog2, attributes: attributes) {
           return MapOutcome(nil, mapped: length)
         }
       } else if isAligned, sizes & length != 0, length.nonzeroBitCount == 1 {
-        let level = Format.level(ofSizeLog2: length.trailingZeroBitCount)
-        if mapLeaf(iova, last: last, pa: pa, level: level, attributes: attributes) {
+        let sizeLog2 = length.trailingZeroBitCount
+        if mapLeaf(iova, last: last, pa: pa, sizeLog2: sizeLog2, attributes: attributes) {
           return MapOutcome(nil, mapped: length)
         }
       }
@@ -84,25 +85,26 @@ extension GenericPageTable {
 
   /// Maps one leaf of a single word whose tables are all in place and whose word is free; false when more is needed.
   @inlinable @inline(__always)
-  func mapLeaf(_ iova: UInt64, last: UInt64, pa: UInt64, level leafLevel: Int, attributes: UInt64) -> Bool {
-    let itemLog2 = Format.itemLog2(level: leafLevel)
+  func mapLeaf(_ iova: UInt64, last: UInt64, pa: UInt64, sizeLog2: Int, attributes: UInt64) -> Bool {
     let root = self.root
     var level = root.level
     let bits = topBits(level: level)
-    guard geometry.holds(first: iova, last: last, bits: bits), last &- iova == Bits.lowMask(itemLog2),
-      level >= leafLevel, !geometry.features.contains(.dmaIncoherent)
+    guard geometry.holds(first: iova, last: last, bits: bits), !geometry.features.contains(.dmaIncoherent)
     else { return false }
     var table = root.physical
-    var index = Self.topIndex(iova, level: level, bits: bits)
-    while level > leafLevel {
+    var itemLog2 = Format.itemLog2(level: level)
+    var index = Self.topIndex(iova, itemLog2: itemLog2, bits: bits)
+    while itemLog2 > sizeLog2 {
       let entry = load(table, index)
       guard format.kind(of: entry, level: level) == .table else { return false }
       table = format.tableAddress(entry, level: level)
       level &-= 1
-      index = Self.index(iova, level: level)
+      itemLog2 &-= Format.indexBits
+      index = Self.index(iova, itemLog2: itemLog2)
     }
-    guard load(table, index) == 0 else { return false }
-    store(format.leafEntry(pa, sizeLog2: itemLog2, level: leafLevel, attributes: attributes), table, index)
+    // A leaf of several words has a size between those of two levels.
+    guard itemLog2 == sizeLog2, load(table, index) == 0 else { return false }
+    store(format.leafEntry(pa, sizeLog2: sizeLog2, level: level, attributes: attributes), table, index)
     count(table, 1)
     return true
   }

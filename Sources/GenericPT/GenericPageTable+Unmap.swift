@@ -56,16 +56,17 @@ extension GenericPageTable {
     let differing = 64 &- difference.leadingZeroBitCount
     let covers = difference & (difference &+ 1) == 0 && first & difference == 0
     let reach = max(differing &- (covers ? 0 : 1), Format.granuleLog2)
-    let stop = (reach &- Format.granuleLog2) / Format.indexBits
     var level = root.level
     var table = root.physical
-    var index = Self.topIndex(first, level: level, bits: topBits(level: level))
-    while level > stop {
+    var itemLog2 = Format.itemLog2(level: level)
+    var index = Self.topIndex(first, itemLog2: itemLog2, bits: topBits(level: level))
+    while itemLog2 > reach {
       let entry = load(table, index)
       guard format.kind(of: entry, level: level) == .table else { break }
       table = format.tableAddress(entry, level: level)
       level &-= 1
-      index = Self.index(first, level: level)
+      itemLog2 &-= Format.indexBits
+      index = Self.index(first, itemLog2: itemLog2)
     }
     return EntryPlace(table: table, level: level, index: index)
   }

@@ -162,17 +162,26 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
     max(Format.minimumRootLog2, topBits(geometry, level: level) - Format.itemLog2(level: level) + 3)
   }
 
+  /// The index of an IOVA in a table whose entries map 2^`itemLog2` bytes each.
+  @inlinable @inline(__always)
+  static func index(_ iova: UInt64, itemLog2: Int) -> Int {
+    Int(truncatingIfNeeded: iova &>> UInt64(truncatingIfNeeded: itemLog2)) & ((1 &<< Format.indexBits) &- 1)
+  }
+
+  /// The same in the top table, which spans `bits` of the address.
+  @inlinable @inline(__always)
+  static func topIndex(_ iova: UInt64, itemLog2: Int, bits: Int) -> Int {
+    Int(truncatingIfNeeded: (iova & Bits.lowMask(bits)) &>> UInt64(truncatingIfNeeded: itemLog2))
+  }
+
   @inlinable @inline(__always)
   static func index(_ iova: UInt64, level: Int) -> Int {
-    Int(truncatingIfNeeded: iova &>> UInt64(truncatingIfNeeded: Format.itemLog2(level: level)))
-      & ((1 &<< Format.indexBits) &- 1)
+    index(iova, itemLog2: Format.itemLog2(level: level))
   }
 
   @inlinable @inline(__always)
   static func topIndex(_ iova: UInt64, level: Int, bits: Int) -> Int {
-    Int(
-      truncatingIfNeeded: (iova & Bits.lowMask(bits))
-        &>> UInt64(truncatingIfNeeded: Format.itemLog2(level: level)))
+    topIndex(iova, itemLog2: Format.itemLog2(level: level), bits: bits)
   }
 
   @inlinable @inline(__always)
