@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import ArgumentParser
-import Conformance
 import PageTable
 
 /// Readers of argument texts; what they throw shows beside the argument's name, with exit status 64.
@@ -36,17 +35,6 @@ enum Arguments {
         "'\(text)' is no protection; write r, w or rw, then any of ,cache ,noexec ,mmio ,priv; or none")
     }
     return protection
-  }
-
-  /// A configuration that Linux accepts, or that says build=permissive.
-  ///
-  /// - Throws: `InputError`.
-  static func configuration(_ text: String) throws -> Configuration {
-    do {
-      return try FormatList.configuration(text)
-    } catch let error as ConfigurationError {
-      throw InputError("\(error)")
-    }
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import ArgumentParser
+import Conformance
 import PageTable
 import Reference
 import ReferenceSpecs
@@ -30,7 +31,7 @@ struct Decode: ParsableCommand {
   var value: UInt64
 
   func run() throws {
-    let format = try ReferenceSpecs.format(Arguments.configuration(config))
+    let format = try ReferenceSpecs.format(FormatList.configuration(config))
     guard (0..<format.levelCount).contains(level) else {
       throw InputError("\(config): no level \(level); levels are 0 to \(format.levelCount - 1)")
     }

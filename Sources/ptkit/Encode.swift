@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import ArgumentParser
+import Conformance
 import PageTable
 import Reference
 import ReferenceSpecs
@@ -65,7 +66,7 @@ struct Encode: ParsableCommand {
   }
 
   func run() throws {
-    let format = try ReferenceSpecs.format(Arguments.configuration(config))
+    let format = try ReferenceSpecs.format(FormatList.configuration(config))
     let word: UInt64?
     let refusal: String
     if kind == .leaf, let size, let prot {

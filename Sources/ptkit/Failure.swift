@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import ArgumentParser
+import Conformance
+import PageTable
 
 #if canImport(Glibc)
   import Glibc
@@ -35,12 +37,19 @@ struct InputError: Error, CustomStringConvertible {
 
 /// The end of a command that did not succeed.
 enum Failure {
-  /// Says what went wrong on standard error and ends the process.
+  /// Says what went wrong on standard error and ends the process. A command whose output is TAP leaves a
+  /// stream with a plan on standard output, also where nothing could be run.
   static func end(with error: any Error, arguments: [String]) -> Never {
     if let code = error as? ExitCode { finish(code.rawValue) }
     let (status, message) = describe(error)
     guard status != 0 else { PTKit.exit(withError: error) }
     ErrorStream.put(message + "\n")
+    if let name = tapCommand(arguments) {
+      var stream = ResultStream(count: 1)
+      let lines = message.split(separator: "\n").map { String($0) }
+      stream.put("\(name).\(status == ExitStatus.usage ? "usage" : "input")", .fail, details: lines)
+      _ = stream.finish()
+    }
     finish(status)
   }
 
@@ -48,8 +57,18 @@ enum Failure {
     switch error {
     case let error as UsageError:
       (ExitStatus.usage, "Error: \(error)\nSee 'ptkit --help' for more information.")
-    case let error as InputError: (ExitStatus.badInput, "Error: \(error)")
+    case is InputError, is ConfigurationError, is GrammarError, is GoldenParseError:
+      (ExitStatus.badInput, "Error: \(error)")
     default: (PTKit.exitCode(for: error).rawValue, PTKit.fullMessage(for: error))
+    }
+  }
+
+  /// The name in test results of the command that a command line calls, if its output is TAP.
+  private static func tapCommand(_ arguments: [String]) -> String? {
+    switch arguments.first {
+    case "selftest": "selftest"
+    case "golden": arguments.dropFirst().first == "propose" ? nil : "golden"
+    default: nil
     }
   }
 

@@ -32,7 +32,7 @@ struct Formats: ParsableCommand {
         json
           ? JSON.object([("formats", .array(formats.map(\.json)))]).text : Self.join(formats.map(\.lines)))
     } else {
-      let described = try configurations.map { try ConfigurationDescription(Arguments.configuration($0)) }
+      let described = try configurations.map { try ConfigurationDescription(FormatList.configuration($0)) }
       print(
         json
           ? JSON.object([("configurations", .array(described.map(\.json)))]).text
@@ -55,7 +55,7 @@ struct FormatDescription {
   init(_ entry: FormatEntry) throws {
     self.entry = entry
     specification = try ReferenceSpecs.load(format: entry.name)
-    defaults = try ConfigurationDescription(try Arguments.configuration(entry.name))
+    defaults = try ConfigurationDescription(try FormatList.configuration(entry.name))
     tests = entry.testConfigurations
   }
 

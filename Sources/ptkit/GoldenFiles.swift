@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-import Conformance
-
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -21,23 +19,6 @@ enum GoldenFiles {
       if isHome("\(folder)/Golden") { return "\(folder)/Golden" }
     }
     return nil
-  }
-
-  /// The golden files that paths stand for: a file for itself, a folder for all `.golden` files below it.
-  ///
-  /// - Throws: `InputError` for a folder that has none or cannot be read.
-  static func expand(_ paths: [String]) throws -> [String] {
-    var files: [String] = []
-    for path in paths {
-      guard isFolder(path) else {
-        files.append(path)
-        continue
-      }
-      let found = try goldenFiles(below: path)
-      if found.isEmpty { throw InputError("\(path): no file named *.golden in this folder") }
-      files += found
-    }
-    return files
   }
 
   /// The table of known divergences for a run over `paths`: that of a folder among them, else that of the home.
@@ -66,25 +47,5 @@ enum GoldenFiles {
       bytes.bindMemory(to: CChar.self).baseAddress.map { readlink("/proc/self/exe", $0, bytes.count) } ?? -1
     }
     return count > 0 ? String(decoding: buffer.prefix(count), as: UTF8.self) : nil
-  }
-
-  /// In the order of their names.
-  private static func goldenFiles(below folder: String) throws -> [String] {
-    guard let directory = opendir(folder) else {
-      throw InputError("\(folder): cannot be opened: \(String(cString: strerror(errno)))")
-    }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-        tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if !name.hasPrefix(".") { names.append(name) }
-    }
-    return try names.sorted().flatMap { name in
-      let path = "\(folder)/\(name)"
-      if isFolder(path) { return try goldenFiles(below: path) }
-      return name.hasSuffix(".golden") ? [path] : []
-    }
   }
 }

@@ -19,13 +19,7 @@ struct GoldenProposeCommand: ParsableCommand {
   var file: String
 
   func run() throws {
-    let proposal: String?
-    do {
-      proposal = try GoldenProposal.write(path: file, environment: .kit)
-    } catch let error as GoldenParseError {
-      throw InputError("\(error)")
-    }
-    guard let proposal else {
+    guard let proposal = try GoldenProposal.write(path: file, environment: .kit) else {
       print("\(file): nothing to propose")
       return
     }

@@ -53,7 +53,7 @@ struct Image: ParsableCommand {
   }
 
   func run() throws {
-    let configuration = try Arguments.configuration(config)
+    let configuration = try FormatList.configuration(config)
     let operations = try operations.enumerated().map { number, text in
       do {
         return try Operation(text: text)
