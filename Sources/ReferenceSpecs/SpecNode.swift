@@ -121,12 +121,6 @@ struct SpecMapping {
   let owner: SpecNode
   fileprivate let values: [String: SpecNode]
 
-  fileprivate init(what: String, owner: SpecNode, values: [String: SpecNode]) {
-    self.what = what
-    self.owner = owner
-    self.values = values
-  }
-
   /// The value of a key that may be left out.
   subscript(key: String) -> SpecNode? { values[key] }
 
