@@ -73,8 +73,8 @@ struct EntryCompiler {
     }
     var mask = Bits.mask(high, low)
     if mask & claimed != 0 {
-      // An address surrounds an encryption bit; anything else that overlaps is a mistake.
-      guard field.address != nil || field.role == .ignored || field.role == .res0 else {
+      // An address, or what is below it, surrounds an encryption bit; anything else is a mistake.
+      guard field.address != nil || field.role == .res0 else {
         throw error(
           field.line, "'\(field.name)' takes \(Self.ranges(mask & claimed)), which a field before it has")
       }

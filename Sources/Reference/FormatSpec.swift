@@ -227,4 +227,18 @@ public enum FaultKey: String, Hashable, Sendable, CaseIterable {
   case disagreement
   /// The table is not in memory.
   case memory
+
+  /// The position among all keys.
+  var ordinal: Int {
+    switch self {
+    case .input: 0
+    case .absent: 1
+    case .malformed: 2
+    case .reserved: 3
+    case .addressSize: 4
+    case .permission: 5
+    case .disagreement: 6
+    case .memory: 7
+    }
+  }
 }

@@ -41,7 +41,7 @@ extension ReferenceFormat {
 
   private func decoded(_ word: UInt64, _ level: Int, _ index: Int) -> DecodedWord {
     let entry = entries[index]
-    let address = address(in: word, entry)
+    let address = address(in: word, index)
     var problems = (entry.firstCheck..<(entry.firstCheck + entry.checkCount))
       .filter { holds(checks[$0].test, word) }
       .map { checks[$0].why }

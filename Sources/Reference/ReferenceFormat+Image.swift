@@ -12,7 +12,7 @@ extension ReferenceFormat {
       entries[index].isTable
     else { return .plain }
     let entry = entries[index]
-    return .table(child: address(in: word, entry), cleared: word & ~entry.addressBits)
+    return .table(child: address(in: word, index), cleared: word & ~entry.addressBits)
   }
 
   /// The canonical image of the tables below `root`.

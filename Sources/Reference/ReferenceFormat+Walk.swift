@@ -29,18 +29,18 @@ extension ReferenceFormat {
       let step = WalkStep(level: walk.level, index: index, physical: physical, word: word)
       walk.position.step = step
       walk.path.append(step)
-      let entry: CompiledEntry
+      let entry: Int
       switch classify(word, level: walk.level, walk.position) {
       case .failure(let fault): return .failure(fault)
       case .success(let found): entry = found
       }
-      walk.restrict(by: entry, word, self)
-      if !entry.isTable { return finish(walk, entry, memory) }
-      guard iova & entry.skipped == 0 else {
+      restrict(&walk, by: entry, word)
+      if !entries[entry].isTable { return finish(walk, entry, memory) }
+      guard iova & entries[entry].skipped == 0 else {
         return .failure(fault(.absent, walk.position, "IOVA bits of skipped levels are set"))
       }
       walk.table = address(in: word, entry)
-      walk.level = entry.child
+      walk.level = entries[entry].child
     }
   }
 
@@ -67,13 +67,14 @@ extension ReferenceFormat {
       level = root.level
       self.position = position
     }
+  }
 
-    mutating func restrict(by entry: CompiledEntry, _ word: UInt64, _ format: ReferenceFormat) {
-      read = read && format.holds(entry.read, word)
-      write = write && format.holds(entry.write, word)
-      noexec = noexec || format.holds(entry.noexec, word)
-      priv = priv || format.holds(entry.priv, word)
-    }
+  /// Takes from a walk what the word, an entry of kind `entry`, does not grant.
+  private func restrict(_ walk: inout Walk, by entry: Int, _ word: UInt64) {
+    walk.read = walk.read && holds(entries[entry].read, word)
+    walk.write = walk.write && holds(entries[entry].write, word)
+    walk.noexec = walk.noexec || holds(entries[entry].noexec, word)
+    walk.priv = walk.priv || holds(entries[entry].priv, word)
   }
 
   /// The word at `physical`, little-endian; nil outside of memory.
@@ -89,16 +90,16 @@ extension ReferenceFormat {
 
   /// The kind of a word, or the fault it raises by itself.
   @inline(__always)
-  private func classify(_ word: UInt64, level: Int, _ position: Position) -> Result<CompiledEntry, Fault> {
+  private func classify(_ word: UInt64, level: Int, _ position: Position) -> Result<Int, Fault> {
     if isAbsent(word) { return .failure(fault(.absent, position)) }
-    guard let index = entryIndex(of: word, level: level) else {
+    guard let entry = entryIndex(of: word, level: level) else {
       return .failure(fault(.malformed, position))
     }
-    let entry = entries[index]
-    if word & entry.reserved != 0 {
-      return .failure(fault(.reserved, position, reservedText(word, index)))
+    if word & entries[entry].reserved != 0 {
+      return .failure(fault(.reserved, position, reservedText(word, entry)))
     }
-    for check in entry.firstCheck..<(entry.firstCheck &+ entry.checkCount) {
+    let firstCheck = entries[entry].firstCheck
+    for check in firstCheck..<(firstCheck &+ entries[entry].checkCount) {
       let applies = position.access == .read ? checks[check].onRead : checks[check].onWrite
       if applies, holds(checks[check].test, word) {
         return .failure(fault(checks[check].fault, position, checks[check].why))
@@ -112,14 +113,14 @@ extension ReferenceFormat {
 
   /// Completes a walk at its leaf.
   private func finish(
-    _ walk: Walk, _ entry: CompiledEntry, _ memory: some PhysicalMemoryReader
+    _ walk: Walk, _ entry: Int, _ memory: some PhysicalMemoryReader
   ) -> Result<Translation, Fault> {
     guard let leaf = walk.path.last else { return .failure(fault(.absent, walk.position)) }
-    let size: UInt64 = 1 &<< UInt64(entry.sizeLog2)
+    let size: UInt64 = 1 &<< UInt64(entries[entry].sizeLog2)
     let base = address(in: leaf.word, entry) & ~(size &- 1)
-    var dirty = holds(entry.dirty, leaf.word)
-    var accessed = holds(entry.accessed, leaf.word)
-    if entry.countLog2 > 0 {
+    var dirty = holds(entries[entry].dirty, leaf.word)
+    var accessed = holds(entries[entry].accessed, leaf.word)
+    if entries[entry].countLog2 > 0 {
       switch checkGroup(leaf, entry, memory, walk.position) {
       case .failure(let fault): return .failure(fault)
       case .success(let state): (dirty, accessed) = (state.dirty, state.accessed)
@@ -133,8 +134,8 @@ extension ReferenceFormat {
     if walk.write { protection.insert(.write) }
     if walk.noexec { protection.insert(.noexec) }
     if walk.priv { protection.insert(.priv) }
-    if holds(entry.cache, leaf.word) { protection.insert(.cache) }
-    if holds(entry.mmio, leaf.word) { protection.insert(.mmio) }
+    if holds(entries[entry].cache, leaf.word) { protection.insert(.cache) }
+    if holds(entries[entry].mmio, leaf.word) { protection.insert(.mmio) }
     let iova = walk.position.iova
     return .success(
       Translation(
@@ -152,13 +153,14 @@ extension ReferenceFormat {
 
   /// Compares all words of a leaf that has several; the hardware may set dirty in any of them.
   private func checkGroup(
-    _ leaf: WalkStep, _ entry: CompiledEntry, _ memory: some PhysicalMemoryReader, _ position: Position
+    _ leaf: WalkStep, _ index: Int, _ memory: some PhysicalMemoryReader, _ position: Position
   ) -> Result<(dirty: Bool, accessed: Bool), Fault> {
+    let entry = entries[index]
     let count = 1 << entry.countLog2
     let offset = leaf.index & (count - 1)
     let first = leaf.physical &- UInt64(offset &* wordBytes)
     let size: UInt64 = 1 &<< UInt64(entry.sizeLog2)
-    let base = address(in: leaf.word, entry) & ~(size &- 1)
+    let base = address(in: leaf.word, index) & ~(size &- 1)
     let step: UInt64 = entry.consecutive ? 1 &<< UInt64(levels[leaf.level].shift) : 0
     var dirty = false
     var accessed = false
@@ -167,7 +169,7 @@ extension ReferenceFormat {
         return .failure(fault(.memory, position))
       }
       let differs = (word ^ leaf.word) & entry.agreement != 0
-      if differs || (entry.consecutive && address(in: word, entry) != base &+ UInt64(other) &* step) {
+      if differs || (entry.consecutive && address(in: word, index) != base &+ UInt64(other) &* step) {
         let text = "word \(other) of \(count) of the leaf is \(Numbers.hex(word))"
         return .failure(fault(.disagreement, position, text))
       }
@@ -180,7 +182,7 @@ extension ReferenceFormat {
   // MARK: - Faults
 
   private func fault(_ key: FaultKey, _ position: Position, _ reason: String? = nil) -> Fault {
-    fault(faultIndex[key] ?? 0, position, reason)
+    fault(faultIndex[key.ordinal], position, reason)
   }
 
   private func fault(_ index: Int, _ position: Position, _ reason: String?) -> Fault {

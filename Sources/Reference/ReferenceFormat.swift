@@ -27,7 +27,8 @@ public final class ReferenceFormat: Sendable {
   let absentMask: UInt64
   let absentValue: UInt64
   let refusals: [(encoder: FieldEncoder, why: String)]
-  let faultIndex: [FaultKey: Int]
+  /// The faults of `FaultKey`, by ordinal, in the specification's list.
+  let faultIndex: [Int]
   private let rootSelect: (high: Int, low: Int)?
 
   /// Evaluates `spec` for `configuration`.
@@ -53,10 +54,8 @@ public final class ReferenceFormat: Sendable {
     absentValue = result.absentValue
     refusals = result.refusals
     rootSelect = result.rootSelect
-    faultIndex = Dictionary(
-      uniqueKeysWithValues: FaultKey.allCases.compactMap { key in
-        spec.faults.firstIndex { $0.key == key.rawValue }.map { (key, $0) }
-      })
+    // The compiler has made sure that all of them are described.
+    faultIndex = FaultKey.allCases.map { key in spec.faults.firstIndex { $0.key == key.rawValue } ?? 0 }
   }
 
   /// How many levels the configuration knows; a root may be of any of them where the top grows.
@@ -122,7 +121,12 @@ public final class ReferenceFormat: Sendable {
   /// The kind of entry that `word` is at an existing level, or nil for none.
   @inline(__always)
   func entryIndex(of word: UInt64, level: Int) -> Int? {
-    for index in levels[level].entries where entries[index].matches(word) { return index }
+    var index = levels[level].entries.lowerBound
+    let end = levels[level].entries.upperBound
+    while index < end {
+      if entries[index].matches(word) { return index }
+      index &+= 1
+    }
     return nil
   }
 
@@ -138,12 +142,15 @@ public final class ReferenceFormat: Sendable {
     return false
   }
 
-  /// The address in `word`, an entry of kind `entry`.
+  /// The address in `word`, an entry of kind number `entry`.
   @inline(__always)
-  func address(in word: UInt64, _ entry: CompiledEntry) -> UInt64 {
+  func address(in word: UInt64, _ entry: Int) -> UInt64 {
     var address: UInt64 = 0
-    for position in entry.firstMove..<(entry.firstMove &+ entry.moveCount) {
+    var position = entries[entry].firstMove
+    let end = position &+ entries[entry].moveCount
+    while position < end {
       address |= moves[position].address(in: word)
+      position &+= 1
     }
     return address
   }

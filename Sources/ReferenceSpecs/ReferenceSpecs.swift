@@ -18,6 +18,12 @@ public enum ReferenceSpecs {
   /// The names of the formats that have a specification.
   public static let formats: [String] = files.map(\.format)
 
+  /// The specifications, read when the first one is asked for.
+  private static let specs: [String: Result<FormatSpec, any Error>] = Dictionary(
+    uniqueKeysWithValues: files.map { format, bytes in
+      (format, Result { try parse(yaml: String(decoding: bytes, as: UTF8.self), file: "\(format).yaml") })
+    })
+
   /// The text of a format's specification file; nil for an unknown format.
   public static func source(format: String) -> String? {
     files.first { $0.format == format }.map { String(decoding: $0.bytes, as: UTF8.self) }
@@ -27,13 +33,13 @@ public enum ReferenceSpecs {
   ///
   /// - Throws: `SpecError` when there is none or its file is malformed.
   public static func load(format: String) throws -> FormatSpec {
-    guard let source = source(format: format) else {
+    guard let spec = specs[format] else {
       throw SpecError(
         file: "\(format).yaml", line: 0,
         "no such specification\(Nearest.hint(format, in: formats)); known are \(formats.joined(separator: ", "))"
       )
     }
-    return try parse(yaml: source, file: "\(format).yaml")
+    return try spec.get()
   }
 
   /// The format of a configuration, ready for use.
