@@ -81,7 +81,7 @@ public struct VTDSecondStage: PageTableFormat {
   @inlinable @inline(__always)
   public func plainLeafDefect(_ entry: UInt64, level: Int) -> UInt64 {
     // The top bit of (x - 1) & ~x is set for zero only.
-    if level == 0 { return (entry &- 1) & ~entry &>> 63 }
+    if level == 0 { return ((entry &- 1) & ~entry) &>> 63 }
     return entry & Self.pageSize ^ Self.pageSize | (level <= Self.highestLeafLevel ? 0 : 1)
   }
 
