@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+import TAP
+
 /// Names of test results: words of `[A-Za-z0-9_-]` joined by dots, no two of which become equal when
 /// dots become underscores.
 struct GoldenNames {
@@ -12,7 +14,7 @@ struct GoldenNames {
     var base = name
     let words = name.split(separator: ".", maxSplits: 2)
     if let folder = Self.folder(path), words.count > 1 {
-      base = ([words[0], "\(Self.word(folder))-\(words[1])"] + words.dropFirst(2)).joined(separator: ".")
+      base = ([words[0], "\(TAPName.word(folder))-\(words[1])"] + words.dropFirst(2)).joined(separator: ".")
       if take(base) { return base }
     }
     var number = 2
@@ -21,18 +23,7 @@ struct GoldenNames {
   }
 
   private mutating func take(_ name: String) -> Bool {
-    taken.insert(name.replacing(".", with: "_")).inserted
-  }
-
-  /// `text` with every character that a word may not have replaced; never empty.
-  static func word(_ text: String) -> String {
-    let word = text.unicodeScalars.map { scalar -> Character in
-      switch scalar {
-      case "a"..."z", "A"..."Z", "0"..."9", "_", "-": Character(scalar)
-      default: "-"
-      }
-    }
-    return word.isEmpty ? "-" : String(word)
+    taken.insert(TAPName.identity(name)).inserted
   }
 
   /// A path's last component without the suffix after its last dot.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import PageTable
+import TAP
 
 /// One case or entry with everything that holds for it.
 public struct GoldenItem: Sendable {
@@ -103,7 +104,7 @@ public struct GoldenPlan: Sendable {
 
   /// Adds a file that does not parse.
   public mutating func addFailure(_ error: GoldenParseError) {
-    let name = names.unique("golden.\(GoldenNames.word(GoldenNames.stem(error.path)))", path: error.path)
+    let name = names.unique("golden.\(TAPName.word(GoldenNames.stem(error.path)))", path: error.path)
     failures.append(Failure(name: name, error: error))
   }
 
@@ -123,7 +124,7 @@ public struct GoldenPlan: Sendable {
         positions[slug] = position
         groups.append(
           GoldenGroup(
-            name: names.unique("golden.\(GoldenNames.word(stem)).\(slug)", path: file.path), stem: stem,
+            name: names.unique("golden.\(TAPName.word(stem)).\(slug)", path: file.path), stem: stem,
             configurationText: section.configurationText, configuration: configuration, items: []))
       }
       append(section, to: position, path: file.path)
@@ -138,7 +139,7 @@ public struct GoldenPlan: Sendable {
       section.entries.map { GoldenItem.Content.entry($0) } + section.cases.map { GoldenItem.Content.case($0) }
     for content in contents {
       var item = GoldenItem(name: "", path: path, context: context, content: content)
-      item.name = names.unique("\(groups[position].name).\(GoldenNames.word(item.title))", path: path)
+      item.name = names.unique("\(groups[position].name).\(TAPName.word(item.title))", path: path)
       groups[position].items.append(item)
     }
   }
@@ -155,6 +156,6 @@ public struct GoldenPlan: Sendable {
       words = [section.format] + section.pairs.map { $0.replacing("=", with: "-") }
     }
     if let era = section.era { words.append("era\(era)") }
-    return words.map(GoldenNames.word).joined(separator: ".")
+    return words.map(TAPName.word).joined(separator: ".")
   }
 }
