@@ -37,7 +37,10 @@ let package = Package(
       name: "Conformance",
       dependencies: ["PageTable", "Reference", "ReferenceSpecs", "GenericPT", "Simulator", "TAP"]
     ),
-    .target(name: "Selftests", dependencies: ["PageTable", "Conformance", "TAP"]),
+    .target(
+      name: "Selftests",
+      dependencies: ["PageTable", "Reference", "ReferenceSpecs", "GenericPT", "Simulator", "Conformance"]
+    ),
     .target(name: "Benchmarks", dependencies: ["PageTable", "GenericPT", "Simulator", "Conformance"]),
     .executableTarget(
       name: "ptkit",
@@ -54,7 +57,10 @@ let package = Package(
     .testTarget(name: "SimulatorTests", dependencies: ["Simulator"]),
     .testTarget(name: "TAPTests", dependencies: ["TAP"]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance"]),
-    .testTarget(name: "SelftestsTests", dependencies: ["Selftests", "Conformance"]),
+    .testTarget(
+      name: "SelftestsTests",
+      dependencies: ["Selftests", "PageTable", "GenericPT", "Simulator", "Conformance", "TAP"]
+    ),
     .testTarget(name: "CommandLineTests", dependencies: ["ptkit"]),
   ],
   swiftLanguageModes: [.v6]

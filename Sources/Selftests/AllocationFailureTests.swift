@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import Conformance
+import GenericPT
+import PageTable
+
+/// Memory runs short at every allocation of every operation in turn: ENOMEM is reported, nothing is mapped beyond
+/// what is reported, the operation succeeds when memory is back, and no table is lost.
+enum AllocationFailureTests {
+  static func tests(_ configuration: Configuration) -> [Selftest] {
+    [
+      Selftest(.allocfail, [configuration.slug], configuration: configuration) { context in
+        try context.target.require(.faultInjection)
+        let subject = try context.subject(configuration)
+        let scenario = operations(subject)
+        let policies: [Reclaim] =
+          context.target.capabilities.contains(.reclaim) ? [.never, .bounded(2)] : [.never]
+        for policy in policies {
+          var options = subject.options
+          options.reclaim = policy
+          for index in scenario.indices {
+            try check(Array(scenario[..<index]), scenario[index], subject, context.target, options)
+          }
+        }
+        return .pass
+      }
+    ]
+  }
+
+  /// Maps that need tables at every level: one page low and one high, a run over the border of two tables, one that
+  /// ends in large leaves, and a large leaf in the place of emptied tables.
+  private static func operations(_ subject: Subject) -> [Operation] {
+    let granule = subject.granule
+    let span = subject.spans[0]
+    let usual: Protection = [.read, .write]
+    let border = subject.reference.shift(level: 1).map { Bits.bit($0) } ?? granule
+    let large = subject.sizes.last { $0 <= 1 << 30 } ?? granule
+    let next = span.lowerBound + max(large, border) * 4
+    let top = span.upperBound - (granule - 1)
+    var operations: [Operation] = [
+      .map(iova: span.lowerBound, pa: 0, length: granule, protection: usual),
+      .map(iova: span.lowerBound + border - granule * 2, pa: granule, length: granule * 4, protection: usual),
+    ]
+    if next < top - large * 2 {
+      operations += [
+        .maprange(next + large - granule * 2, pa: large - granule * 2, length: large + granule * 4, usual),
+        .unmap(iova: next + large - granule * 2, length: granule * 2),
+        .map(iova: next, pa: 0, length: large, protection: usual),
+        .unmap(iova: next, length: large),
+        .map(iova: next, pa: large, length: large, protection: usual),
+      ]
+    }
+    return operations + [.map(iova: top, pa: granule, length: granule, protection: usual)]
+  }
+
+  /// Lets `operation` find memory for 0, 1, 2 … pages after `before`, until it succeeds.
+  private static func check(
+    _ before: [Operation], _ operation: Operation, _ subject: Subject, _ target: any TargetFactory,
+    _ options: TargetOptions
+  ) throws {
+    var budget = 0
+    while true {
+      let session = try Session(subject, target, options)
+      session.replay(before)
+      let leaves = try MappedWords(session)
+      try session.perform(.allocationBudget(pages: budget))
+      let failed = try session.performShortOfMemory(operation)
+      try session.perform(.allocationBudget(pages: nil))
+      if failed {
+        try retry(operation, session, leavesBefore: leaves)
+      }
+      try checkNothingLost(session)
+      guard failed else { return }
+      budget += 1
+      guard budget < 4096 else {
+        throw session.failure("\(operation): still out of memory with \(budget) pages")
+      }
+    }
+  }
+
+  /// With memory, the operation succeeds, or what is left of it.
+  private static func retry(_ operation: Operation, _ session: Session, leavesBefore: MappedWords) throws {
+    switch operation {
+    case .mapRange(let iova, let pa, let length, let protection):
+      var done: UInt64 = 0
+      while let found = session.model.leaf(at: iova + done), found.start == iova + done, done < length {
+        done += found.leaf.size
+      }
+      try session.expect(
+        .mapRange(iova: iova + done, pa: pa + done, length: length - done, protection: protection),
+        .okMapped(length - done))
+    default:
+      let left = try MappedWords(session)
+      guard left == leavesBefore else {
+        throw session.failure("\(operation): ENOMEM, and it changed words that map something")
+      }
+      try session.expect(operation, .ok)
+    }
+    try session.checkAll()
+  }
+
+  private static func checkNothingLost(_ session: Session) throws {
+    guard let table = session.table as? any MachineTarget else { return }
+    let image = try table.image()
+    // Tables that the walk reaches, and those kept for reuse.
+    let kept = if case .bounded(let count) = session.options.reclaim { count } else { 0 }
+    let reachable = session.subject.tablePages(in: image)
+    guard (reachable...reachable + kept * session.subject.pagesPerTable).contains(table.tablePages) else {
+      throw session.failure("\(reachable) pages of tables can be reached, \(table.tablePages) are allocated")
+    }
+    table.destroy()
+    guard table.tablePages == 0 else {
+      throw session.failure("\(table.tablePages) pages of tables are left when all are released")
+    }
+    if let violation = (table.machine.violations + table.machine.verifyReleasedTables()).first {
+      throw session.failure("\(violation)")
+    }
+  }
+}
+
+extension Operation {
+  fileprivate static func maprange(_ iova: UInt64, pa: UInt64, length: UInt64, _ protection: Protection)
+    -> Operation
+  {
+    .mapRange(iova: iova, pa: pa, length: length, protection: protection)
+  }
+}
+
+/// The words of a page table that map something, with where they map it: what is left of its image when empty
+/// tables are left out.
+struct MappedWords: Equatable {
+  private struct Word: Hashable {
+    var path: [Int]
+    var value: UInt64
+  }
+
+  private var words: Set<Word> = []
+
+  init(_ session: Session) throws {
+    let image = try session.table.image()
+    var paths: [Int: [Int]] = [0: []]
+    let top = session.table.root.level
+    for word in image.words {
+      let path = (paths[word.table] ?? []) + [word.index]
+      if let child = word.child {
+        paths[child] = path
+      } else {
+        // A top that has grown puts leading zeros before the path.
+        let missing = session.subject.shape.maximumLevel - top
+        words.insert(Word(path: Array(repeating: 0, count: missing) + path, value: word.value))
+      }
+    }
+  }
+}
+
+extension Subject {
+  /// The 4 KiB pages of a table other than the top.
+  var pagesPerTable: Int { pages(level: 0, isRoot: false) }
+
+  /// The 4 KiB pages of a table; one at least.
+  func pages(level: Int, isRoot: Bool) -> Int {
+    max(1, reference.wordCount(level: level, isRoot: isRoot) * reference.wordBytes / 4096)
+  }
+
+  /// The 4 KiB pages of the tables in an image.
+  func tablePages(in image: TableImage) -> Int {
+    let tables = image.words.compactMap(\.child).count
+    let rootLevel = image.words.first?.level ?? shape.geometry.topLevel
+    return pages(level: rootLevel, isRoot: true) + tables * pagesPerTable
+  }
+}

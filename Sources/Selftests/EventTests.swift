@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import GenericPT
+import PageTable
+import Simulator
+
+/// Random operations, allocation failures among them, after which the log of table memory must show no broken
+/// rule: flushed before it can be walked, synced before it is released or used again, never released while it can
+/// be reached.
+enum EventTests {
+  /// Operations on each page table.
+  static let operationCount = 60
+
+  static func tests(_ configuration: Configuration) -> [Selftest] {
+    [
+      Selftest(.events, [configuration.slug], configuration: configuration) { context in
+        try context.target.require(.eventLog)
+        let subject = try context.subject(configuration)
+        for (index, options) in setups(subject, context.target).enumerated() {
+          var random = RandomNumbers(seed: context.seed, name: "events.\(configuration.slug).\(index)")
+          let operations = withFailures(subject, context.target, &random)
+          try check(operations, subject, context.target, options)
+        }
+        return .pass
+      }
+    ]
+  }
+
+  private static func setups(_ subject: Subject, _ target: any TargetFactory) -> [TargetOptions] {
+    let policies: [Reclaim] =
+      target.capabilities.contains(.reclaim) ? [.never, .eager, .bounded(3)] : [.never]
+    return policies.map { policy in
+      var options = subject.options
+      options.reclaim = policy
+      return options
+    }
+  }
+
+  /// Random operations, some of which find little memory.
+  private static func withFailures(
+    _ subject: Subject, _ target: any TargetFactory, _ random: inout RandomNumbers
+  ) -> [Operation] {
+    var generator = OperationGenerator(subject, RandomNumbers(seed: random.next()))
+    let operations = generator.operations(operationCount)
+    guard target.capabilities.contains(.faultInjection) else { return operations }
+    return operations.flatMap { operation -> [Operation] in
+      guard case .map = operation, random.chance(20) else { return [operation] }
+      return [.allocationBudget(pages: random.below(4)), operation, .allocationBudget(pages: nil)]
+    }
+  }
+
+  private static func check(
+    _ operations: [Operation], _ subject: Subject, _ target: any TargetFactory, _ options: TargetOptions
+  ) throws {
+    guard let first = try problem(operations, subject, target, options) else { return }
+    let fewer = Shrinker.minimize(operations) { part in
+      (try? problem(part, subject, target, options)) ?? nil != nil
+    }
+    let found = try problem(fewer, subject, target, options) ?? first
+    throw SelftestFailure(
+      details: [found] + Reproducer.lines(subject.configuration, fewer, options))
+  }
+
+  /// The first broken rule.
+  private static func problem(
+    _ operations: [Operation], _ subject: Subject, _ target: any TargetFactory, _ options: TargetOptions
+  ) throws -> String? {
+    let table = try target.makeRecorded(subject.configuration, options)
+    for operation in operations { _ = table.perform(operation) }
+    table.destroy()
+    let events = table.recorder.events
+    if let violation = EventChecker.check(events, incoherent: subject.isIncoherent).first {
+      return violation.description
+    }
+    if let violation = (table.machine.violations + table.machine.verifyReleasedTables()).first {
+      return violation.description
+    }
+    return table.tablePages == 0 ? nil : "\(table.tablePages) pages of tables are left when all are released"
+  }
+}

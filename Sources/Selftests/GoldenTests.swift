@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import Conformance
+import PageTable
+
+/// The golden files of a run.
+public struct GoldenSource: Sendable {
+  let plan: GoldenPlan
+  let divergences: Divergences
+
+  /// Reads golden files; one that does not parse becomes a failing test.
+  ///
+  /// - Parameters:
+  ///   - paths: the files.
+  ///   - divergences: the known divergences.
+  public init(paths: [String], divergences: Divergences) {
+    var plan = GoldenPlan()
+    for path in paths { plan.add(path: path, environment: .kit) }
+    self.plan = plan
+    self.divergences = divergences
+  }
+
+  /// Reads the golden files in and below a folder, and its DIVERGENCES.md.
+  ///
+  /// - Throws: `GoldenParseError` when there are none, or the table of divergences is wrong.
+  public init(folder: String) throws {
+    let table = "\(folder)/DIVERGENCES.md"
+    self.init(paths: try GoldenPaths.expand([folder]), divergences: try Divergences(contentsOf: table))
+  }
+}
+
+/// Golden vectors: one test for each file and configuration.
+enum GoldenTests {
+  static func tests(_ source: GoldenSource) -> [Selftest] {
+    let failures = source.plan.failures.map { failure in
+      Selftest(name: failure.name, .golden, configuration: "") { _ in .fail(details: ["\(failure.error)"]) }
+    }
+    let groups = source.plan.groups.map { group in
+      Selftest(name: group.name, .golden, configuration: group.configurationText) { context in
+        context.report(group, source).selftestOutcome
+      }
+    }
+    let divergences = Selftest(name: "golden.divergences", .golden, configuration: "") { context in
+      let reports = source.plan.groups.flatMap { context.report($0, source).items }
+      let complaints = source.divergences.unused(after: reports).map(source.divergences.complaint)
+      return complaints.isEmpty ? .pass : .fail(details: complaints)
+    }
+    return failures + groups + [divergences]
+  }
+}
+
+extension SelftestContext {
+  /// The report of a group, made once.
+  fileprivate func report(_ group: GoldenGroup, _ source: GoldenSource) -> GoldenGroupReport {
+    if let known = goldenReports[group.name] { return known }
+    let report = GoldenChecker(environment: environment, divergences: source.divergences).check(group)
+    goldenReports[group.name] = report
+    return report
+  }
+
+  /// The target and the reference, as the golden check asks for them.
+  private var environment: GoldenEnvironment {
+    var environment = GoldenEnvironment.kit
+    let target = target
+    environment.makeTable = { try target.make($0, TargetOptions(physicalBase: $1)) }
+    environment.encoder = { target.capabilities.contains(.encoder) ? try target.encoder($0) : nil }
+    return environment
+  }
+}
+
+extension GoldenGroupReport {
+  fileprivate var selftestOutcome: SelftestOutcome {
+    switch outcome {
+    case .pass: .pass(details: tally.bound == tally.total ? [] : [tally.summary])
+    case .fail: .fail(details: details())
+    case .xfail(let reason): .xfail(detail: reason)
+    case .skip(let reason): .skip(SkipReason(reason), detail: details().joined(separator: "; "))
+    }
+  }
+}
+
+extension SkipReason {
+  fileprivate init(_ reason: GoldenSkip) {
+    switch reason {
+    case .notBound: self = .notBound
+    case .resultsDiffer: self = .resultsDiffer
+    case .configuration: self = .configuration
+    }
+  }
+}

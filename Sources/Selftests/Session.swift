@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import Conformance
+import PageTable
+import Reference
+import Simulator
+
+/// Drives one page table, compares every result with the model's, and walks the tables it leaves behind
+/// as the hardware does. The first thing wrong is thrown.
+final class Session {
+  let subject: Subject
+  let options: TargetOptions
+  let table: any PageTableUnderTest
+  private(set) var model: MappingModel
+  private(set) var operations: [Operation] = []
+
+  /// Opens a session on a new page table.
+  init(_ subject: Subject, _ target: any TargetFactory, _ options: TargetOptions? = nil) throws {
+    self.subject = subject
+    self.options = options ?? subject.options
+    table = try target.make(subject.configuration, self.options)
+    model = MappingModel(subject)
+  }
+
+  // MARK: Operations
+
+  /// Runs an operation; its result must be `expected` and the model's.
+  func expect(_ operation: Operation, _ expected: OperationResult) throws {
+    let predicted = try run(operation, expected: expected)
+    guard predicted == expected else {
+      throw failure(
+        "\(operation): this test expects \(Self.text(expected)), the model \(Self.text(predicted))")
+    }
+  }
+
+  /// Runs an operation; its result must be the model's.
+  func perform(_ operation: Operation) throws { try run(operation, expected: nil) }
+
+  /// Runs operations that other tests check.
+  func replay(_ operations: [Operation]) {
+    self.operations += operations
+    for operation in operations {
+      _ = table.perform(operation)
+      _ = model.perform(operation)
+    }
+  }
+
+  @discardableResult
+  private func run(_ operation: Operation, expected: OperationResult?) throws -> OperationResult {
+    operations.append(operation)
+    let predicted = model.perform(operation)
+    let found = table.perform(operation)
+    guard found == expected ?? predicted else {
+      throw failure(
+        "\(operation): expected \(Self.text(expected ?? predicted)), found \(Self.text(found))")
+    }
+    if let range = Self.range(of: operation) { try checkAround(range.iova, range.length) }
+    return predicted
+  }
+
+  /// Runs an operation that may run out of memory; then nothing may have changed but what it reports.
+  ///
+  /// - Returns: whether it ran out of memory.
+  func performShortOfMemory(_ operation: Operation) throws -> Bool {
+    operations.append(operation)
+    var after = model
+    let predicted = after.perform(operation)
+    let found = table.perform(operation)
+    switch (operation, found) {
+    case (.map, .failed(.enomem)): break
+    case (.mapRange(let iova, let pa, let length, let protection), .failedMapped(.enomem, let mapped)):
+      guard mapped < length else {
+        throw failure("\(operation): ENOMEM, and \(Numbers.hex(mapped)) bytes are said to be mapped")
+      }
+      var partial = model
+      if mapped > 0 {
+        let part = Operation.mapRange(iova: iova, pa: pa, length: mapped, protection: protection)
+        _ = partial.perform(part)
+      }
+      model = partial
+    default:
+      guard found == predicted else {
+        throw failure("\(operation): expected \(Self.text(predicted)) or ENOMEM, found \(Self.text(found))")
+      }
+      model = after
+      try checkAll()
+      return false
+    }
+    try checkAll()
+    if let range = Self.range(of: operation) { try checkAround(range.iova, range.length) }
+    return true
+  }
+
+  // MARK: Walks
+
+  /// Walks to both ends and some bytes inside of a range, and to its neighbours.
+  func checkAround(_ iova: UInt64, _ length: UInt64) throws {
+    guard length > 0 else { return try check(iova) }
+    let last = iova &+ (length - 1)
+    for point in [iova, last, iova &- 1, last &+ 1, iova &+ length / 2] { try check(point) }
+    var position = iova
+    // The first leaves of the range; whole tables are looked at by `checkAll`.
+    for _ in 0..<4 {
+      guard let found = model.leaf(at: position), found.start + (found.leaf.size - 1) < last else { return }
+      position = found.start + found.leaf.size
+      try check(position)
+    }
+  }
+
+  /// Walks to both ends of every leaf of the model and their neighbours, and to the ends of the address space.
+  func checkAll() throws {
+    for (start, leaf) in model.sorted {
+      let last = start + (leaf.size - 1)
+      try check(start)
+      try check(last)
+      if model.leaves[last &+ 1] == nil { try check(last &+ 1) }
+      if model.leaf(at: start &- 1) == nil { try check(start &- 1) }
+    }
+    for span in subject.spans {
+      try check(span.lowerBound)
+      try check(span.upperBound)
+    }
+  }
+
+  /// Walks to one byte, and asks the page table for its output address.
+  func check(_ iova: UInt64) throws {
+    // Linux's own lookup does not refuse all non-canonical addresses: they are no part of this check.
+    guard subject.spans.contains(where: { $0.contains(iova) }) else { return }
+    let expected = model.phys(iova)
+    let found = table.perform(.phys(iova: iova))
+    guard found == .physical(expected) else {
+      throw failure(
+        "phys \(Numbers.hex(iova)): expected \(Self.text(.physical(expected))), found \(Self.text(found))")
+    }
+    if let problem = walkProblem(iova) { throw failure(problem) }
+  }
+
+  /// What is wrong with the hardware's walk to an IOVA.
+  private func walkProblem(_ iova: UInt64) -> String? {
+    let place = "walk to \(Numbers.hex(iova))"
+    guard let (start, leaf) = model.leaf(at: iova) else {
+      switch walk(iova, .read) {
+      case .success(let found):
+        return
+          "\(place): nothing is mapped, found \(Numbers.hex(found.pa)) in a leaf of \(Numbers.size(found.leafSize))"
+      case .failure(let fault):
+        let isHole = [FaultKey.absent.rawValue, FaultKey.input.rawValue].contains(fault.key)
+        return isHole ? nil : "\(place): nothing is mapped, the tables are damaged: \(fault)"
+      }
+    }
+    guard let meaning = subject.meaning(size: leaf.size, leaf.protection) else {
+      return "\(place): the reference has no leaf of \(Numbers.size(leaf.size)), \(leaf.protection.text)"
+    }
+    let access: DeviceAccess = meaning.protection.contains(.read) ? .read : .write
+    switch walk(iova, access) {
+    case .failure(let fault): return "\(place): \(Numbers.hex(leaf.pa + (iova - start))) is mapped: \(fault)"
+    case .success(let found):
+      let wanted =
+        "\(Numbers.hex(leaf.pa + (iova - start))) in \(Numbers.size(leaf.size)) from \(Numbers.hex(start))"
+      guard found.pa == leaf.pa + (iova - start), found.leafSize == leaf.size, found.leafIOVA == start else {
+        return
+          "\(place): expected \(wanted), found \(Numbers.hex(found.pa)) in \(Numbers.size(found.leafSize))"
+          + " from \(Numbers.hex(found.leafIOVA))"
+      }
+      guard found.protection == meaning.protection else {
+        return "\(place): expected \(meaning.protection.text), found \(found.protection.text)"
+      }
+      guard !subject.tracksDirty || found.dirty == leaf.isDirty else {
+        return "\(place): the leaf is \(found.dirty ? "dirty" : "clean"), it must be the opposite"
+      }
+      return forbiddenAccessProblem(iova, meaning, place)
+    }
+  }
+
+  /// An access that the leaf does not permit must be refused.
+  private func forbiddenAccessProblem(_ iova: UInt64, _ meaning: LeafMeaning, _ place: String) -> String? {
+    for (flag, access) in [(Protection.read, DeviceAccess.read), (.write, .write)]
+    where !meaning.protection.contains(flag) {
+      if case .success = walk(iova, access) { return "\(place): \(access) is permitted and must not be" }
+    }
+    return nil
+  }
+
+  func walk(_ iova: UInt64, _ access: DeviceAccess) -> Result<Translation, Fault> {
+    subject.reference.walk(iova: iova, root: table.root, memory: table.memory, access: access)
+  }
+
+  /// The image as the reference reads the tables must be the one that the page table itself reads.
+  func checkImage() throws {
+    let own = try table.image()
+    // Software's marks need not have reached what the walker sees.
+    let memory: any PhysicalMemoryReader = (table as? any MachineTarget)?.machine ?? table.memory
+    let read = try subject.reference.image(root: table.root, memory: memory)
+    guard let difference = own.firstDifference(from: read) else { return }
+    func text(_ word: TableImage.Word?) -> String {
+      word.map { TableImage(words: [$0]).lines.joined() } ?? "no word"
+    }
+    throw failure(
+      "the page table reads \(text(difference.left)), the reference \(text(difference.right)) of its own tables"
+    )
+  }
+
+  // MARK: Text
+
+  func failure(_ problem: String) -> SelftestFailure {
+    SelftestFailure(details: [problem] + Reproducer.lines(subject.configuration, operations, options))
+  }
+
+  private static func text(_ result: OperationResult) -> String {
+    result.text.isEmpty ? "no result" : result.text
+  }
+
+  /// The IOVAs that an operation may change.
+  private static func range(of operation: Operation) -> (iova: UInt64, length: UInt64)? {
+    switch operation {
+    case .map(let iova, _, let length, _), .mapRange(let iova, _, let length, _),
+      .unmap(let iova, let length),
+      .dirty(let iova, let length, _):
+      (iova, length)
+    case .mapPages(let iova, _, let pageSize, let count, _), .unmapPages(let iova, let pageSize, let count):
+      (iova, pageSize &* count)
+    case .setDirty(let iova), .phys(let iova): (iova, 1)
+    case .allocationBudget: nil
+    }
+  }
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import Conformance
+import GenericPT
+import PageTable
+import Reference
+
+/// The facts about a format's configuration that say what operations it has to accept.
+struct FormatShape: Sendable {
+  /// What the configuration settles.
+  var geometry: Geometry
+  /// Whether hardware marks written leaves.
+  var tracksDirty: Bool
+  /// The highest level that a top table may have.
+  var maximumLevel: Int
+  /// Width of the address field of table pointers, in bits.
+  var addressFieldBits: Int
+
+  init(_ configuration: Configuration) throws {
+    struct Read: FormatFunction {
+      func callAsFunction<Format: PageTableFormat>(_ format: Format) -> FormatShape { FormatShape(format) }
+    }
+    self = try FormatList.apply(Read(), to: configuration)
+  }
+
+  init<Format: PageTableFormat>(_ format: Format) {
+    geometry = format.geometry
+    tracksDirty = format.tracksDirty
+    maximumLevel = Format.maximumLevel
+    addressFieldBits = Format.addressFieldBits
+  }
+}
+
+/// What a leaf of a size and a protection means to the hardware, by the reference alone.
+struct LeafMeaning: Hashable {
+  var protection: Protection
+  /// Whether it counts as written when it is new.
+  var isBornDirty: Bool
+  /// Whether it counts as written after a device wrote.
+  var becomesDirty: Bool
+}
+
+/// A configuration, its reference, and what tests need to know to choose addresses and sizes.
+final class Subject {
+  let configuration: Configuration
+  let reference: ReferenceFormat
+  let shape: FormatShape
+
+  /// The leaf sizes that a map may use, in bytes, ascending.
+  let sizes: [UInt64]
+  /// The IOVAs that can be mapped, ascending; two where addresses are sign-extended.
+  let spans: [ClosedRange<UInt64>]
+  /// The bits that output addresses may have; the encryption bit is none of them.
+  let outputMask: UInt64
+  private var meanings: [UInt64: LeafMeaning] = [:]
+
+  init(_ configuration: Configuration, _ reference: ReferenceFormat) throws {
+    self.configuration = configuration
+    self.reference = reference
+    shape = try FormatShape(configuration)
+    let geometry = shape.geometry
+    sizes = Self.sizes(reference, geometry)
+    spans = Self.spans(geometry)
+    let isEncrypted = configuration.flags("features").contains("encrypt_tables")
+    let encryptionBit = isEncrypted ? configuration.number("cbit") : 0
+    outputMask = Bits.lowMask(geometry.outputBits) & (encryptionBit == 0 ? ~0 : ~Bits.bit(encryptionBit))
+    guard !sizes.isEmpty else {
+      throw SelftestFailure("the reference of \(configuration) has no leaf that a map can use")
+    }
+  }
+
+  /// The bytes of the smallest leaf.
+  var granule: UInt64 { sizes[0] }
+  /// The largest leaf's.
+  var largest: UInt64 { sizes[sizes.count - 1] }
+  var isDynamic: Bool { shape.geometry.features.contains(.dynamicTop) }
+  var isIncoherent: Bool { shape.geometry.features.contains(.dmaIncoherent) }
+  var tracksDirty: Bool { shape.tracksDirty }
+
+  /// As Linux offers them: none of half the address space or more, none as wide as the output address.
+  private static func sizes(_ reference: ReferenceFormat, _ geometry: Geometry) -> [UInt64] {
+    let isDynamic = geometry.features.contains(.dynamicTop)
+    var sizes: UInt64 = 0
+    for level in 0..<reference.levelCount {
+      guard let shift = reference.shift(level: level), shift < geometry.iovaBits,
+        isDynamic || level <= geometry.topLevel
+      else { break }
+      for size in reference.leafSizes(level: level) { sizes |= size }
+    }
+    sizes &= Bits.lowMask(geometry.iovaBits - 1) & Bits.lowMask(geometry.outputBits)
+    if geometry.pageSizeLimit != 0 { sizes &= geometry.pageSizeLimit }
+    return (0..<64).map { Bits.bit($0) }.filter { sizes & $0 != 0 }
+  }
+
+  private static func spans(_ geometry: Geometry) -> [ClosedRange<UInt64>] {
+    let bits = geometry.iovaBits
+    if geometry.features.contains(.upperHalf) { return [~Bits.lowMask(bits)...UInt64.max] }
+    guard geometry.features.contains(.signExtend) else { return [0...Bits.lowMask(bits)] }
+    return [0...Bits.lowMask(bits - 1), ~Bits.lowMask(bits - 1)...UInt64.max]
+  }
+
+  /// Whether a root of `level` spans both ends of a range; sign-extended addresses do not cross the middle.
+  func holds(_ first: UInt64, _ last: UInt64, rootLevel level: Int) -> Bool {
+    guard reference.accepts(iova: first, rootLevel: level), reference.accepts(iova: last, rootLevel: level)
+    else { return false }
+    return !shape.geometry.features.contains(.signExtend) || first >> 63 == last >> 63
+  }
+
+  /// The level that leaves of a size stand at.
+  func level(ofSize size: UInt64) -> Int? {
+    (0..<reference.levelCount).first { reference.leafSizes(level: $0).contains(size) }
+  }
+
+  /// What a leaf means to the hardware; nil when the reference refuses the protection.
+  func meaning(size: UInt64, _ protection: Protection) -> LeafMeaning? {
+    let key = size | UInt64(protection.rawValue)
+    if let known = meanings[key] { return known }
+    guard let level = level(ofSize: size),
+      let clean = leaf(level, size, protection, dirty: false),
+      let dirty = leaf(level, size, protection, dirty: true)
+    else { return nil }
+    let meaning = LeafMeaning(
+      protection: clean.protection, isBornDirty: clean.dirty, becomesDirty: dirty.dirty)
+    meanings[key] = meaning
+    return meaning
+  }
+
+  private func leaf(_ level: Int, _ size: UInt64, _ protection: Protection, dirty: Bool) -> DecodedLeaf? {
+    guard
+      let word = reference.encodeLeaf(level: level, pa: 0, size: size, protection: protection, dirty: dirty),
+      case .leaf(let leaf) = reference.decode(word, level: level).kind
+    else { return nil }
+    return leaf
+  }
+
+  /// Arena bases that exercise every bit of a table pointer: the usual one, the last under the limit of
+  /// output addresses, and two with alternating bits.
+  func physicalBases(reserve: UInt64) -> [UInt64] {
+    let bits = min(shape.geometry.outputBits, shape.addressFieldBits)
+    let usable = outputMask & Bits.lowMask(bits)
+    // Table memory starts at multiples of 1 MiB.
+    let aligned = usable & ~Bits.lowMask(20)
+    return [
+      usualBase, usable & ~(reserve - 1), 0x5555_5555_5555_5555 & aligned, 0xaaaa_aaaa_aaaa_aaaa & aligned,
+    ]
+  }
+
+  /// Where table memory usually starts: at 4 GiB, or in the middle of a narrower output address.
+  var usualBase: UInt64 { min(0x1_0000_0000, Bits.bit(shape.geometry.outputBits - 1)) }
+
+  /// The usual options.
+  var options: TargetOptions { TargetOptions(physicalBase: usualBase) }
+}
