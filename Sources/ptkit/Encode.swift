@@ -5,6 +5,7 @@ import Conformance
 import PageTable
 import Reference
 import ReferenceSpecs
+import TAP
 
 /// `ptkit encode`
 struct Encode: ParsableCommand {
@@ -79,7 +80,7 @@ struct Encode: ParsableCommand {
     }
     guard let word else {
       print("invalid: \(refusal)")
-      throw ExitCode(ExitStatus.failure)
+      throw ExitStatus.failure
     }
     print(Numbers.hex(word))
   }

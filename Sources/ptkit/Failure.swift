@@ -3,23 +3,13 @@
 import ArgumentParser
 import Conformance
 import PageTable
+import TAP
 
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
   import Musl
 #endif
-
-/// Exit statuses. 2 and 3 are never used: kselftest reads them as XFAIL and XPASS.
-enum ExitStatus {
-  static let failure: Int32 = 1
-  /// All was skipped, under kselftest's runner.
-  static let skipped: Int32 = 4
-  /// EX_USAGE of sysexits.h.
-  static let usage: Int32 = 64
-  /// EX_DATAERR of sysexits.h.
-  static let badInput: Int32 = 65
-}
 
 /// A command line that names something that does not exist: exit status 64.
 struct UsageError: Error, CustomStringConvertible {
@@ -35,31 +25,32 @@ struct InputError: Error, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
+/// A command that has said all it has to say ends with the status that it throws.
+extension ExitStatus: Error {}
+
 /// The end of a command that did not succeed.
 enum Failure {
   /// Says what went wrong on standard error and ends the process. A command whose output is TAP leaves a
   /// stream with a plan on standard output, also where nothing could be run.
   static func end(with error: any Error, arguments: [String]) -> Never {
-    if let code = error as? ExitCode { finish(code.rawValue) }
+    if let status = error as? ExitStatus { finish(status) }
     let (status, message) = describe(error)
-    guard status != 0 else { PTKit.exit(withError: error) }
+    guard status != .pass else { PTKit.exit(withError: error) }
     ErrorStream.put(message + "\n")
-    if let name = tapCommand(arguments) {
-      var stream = ResultStream(count: 1)
-      let lines = message.split(separator: "\n").map { String($0) }
-      stream.put("\(name).\(status == ExitStatus.usage ? "usage" : "input")", .fail, details: lines)
-      _ = stream.finish()
-    }
-    finish(status)
+    guard let name = tapCommand(arguments) else { finish(status) }
+    finish(
+      TAPWriter.reportInputError(
+        "\(name).\(status == .usage ? "usage" : "input")", message: message, status: status))
   }
 
-  private static func describe(_ error: any Error) -> (status: Int32, message: String) {
+  private static func describe(_ error: any Error) -> (status: ExitStatus, message: String) {
     switch error {
     case let error as UsageError:
-      (ExitStatus.usage, "Error: \(error)\nSee 'ptkit --help' for more information.")
+      (.usage, "Error: \(error)\nSee 'ptkit --help' for more information.")
     case is InputError, is ConfigurationError, is GrammarError, is GoldenParseError:
-      (ExitStatus.badInput, "Error: \(error)")
-    default: (PTKit.exitCode(for: error).rawValue, PTKit.fullMessage(for: error))
+      (.badInput, "Error: \(error)")
+    default:
+      (ExitStatus(rawValue: PTKit.exitCode(for: error).rawValue) ?? .failure, PTKit.fullMessage(for: error))
     }
   }
 
@@ -72,9 +63,9 @@ enum Failure {
     }
   }
 
-  private static func finish(_ status: Int32) -> Never {
+  private static func finish(_ status: ExitStatus) -> Never {
     fflush(nil)
-    exit(status)
+    exit(status.rawValue)
   }
 }
 

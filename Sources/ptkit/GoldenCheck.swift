@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Conformance
+import TAP
 
 /// `ptkit golden check`
 struct GoldenCheckCommand: ParsableCommand {
@@ -37,7 +38,7 @@ struct GoldenCheckCommand: ParsableCommand {
     let status = try GoldenCheckRun(
       plan: plan, divergences: Self.divergences(for: paths), isSummary: summary
     ).run()
-    if status != 0 { throw ExitCode(status) }
+    if status != .pass { throw status }
   }
 
   /// The known divergences, and whether the run is one in which each row has to apply.
@@ -55,52 +56,66 @@ struct GoldenCheckRun {
   let isSummary: Bool
 
   /// Prints the stream; returns the exit status.
-  func run() -> Int32 {
+  func run() -> ExitStatus {
     let checker = GoldenChecker(environment: .kit, divergences: divergences.table)
     let points = plan.failures.count + (isSummary ? plan.groups.count : plan.itemCount)
-    var stream = ResultStream(count: points + (divergences.isFullRun ? 1 : 0))
+    let writer = TAPWriter(plan: points + (divergences.isFullRun ? 1 : 0))
     for failure in plan.failures {
       ErrorStream.put("Error: \(failure.error)\n")
-      stream.put(failure.name, .fail, details: ["\(failure.error)"])
+      writer.report(TAPResult(failure.name, .error, details: ["\(failure.error)"]))
     }
     var applied: Set<Int> = []
     var tally = GoldenTally()
     for group in plan.groups {
+      writer.start(group.name)
       let report = checker.check(group)
       tally += report.tally
       for item in report.items { applied.formUnion(item.appliedDivergences) }
-      if isSummary {
-        stream.put(report.name, report.outcome.point, details: report.details())
-      } else {
-        for item in report.items {
-          let details = item.details.isEmpty ? [] : ["\(item.location):"] + item.details
-          stream.put(item.name, item.outcome.point, details: details)
-        }
-      }
+      for result in isSummary ? [report.result] : report.items.map(\.result) { writer.report(result) }
     }
-    if divergences.isFullRun { putDivergences(applied, &stream) }
-    let status = stream.finish(notes: [tally.summary])
-    return plan.failures.isEmpty ? status : ExitStatus.badInput
+    if divergences.isFullRun { reportDivergences(applied, to: writer) }
+    if tally.total > 0 { writer.comment(tally.summary) }
+    let status = writer.finish()
+    return plan.failures.isEmpty ? status : .badInput
   }
 
   /// The point that says whether each row of the table was needed.
-  private func putDivergences(_ applied: Set<Int>, _ stream: inout ResultStream) {
+  private func reportDivergences(_ applied: Set<Int>, to writer: TAPWriter) {
     let table = divergences.table
     let idle = table.rows.indices.filter { !applied.contains($0) }.map {
       table.complaint(about: table.rows[$0])
     }
-    stream.put("golden.divergences", idle.isEmpty ? .pass : .fail, details: idle)
+    writer.report(TAPResult("golden.divergences", idle.isEmpty ? .pass : .fail, details: idle))
+  }
+}
+
+extension GoldenGroupReport {
+  /// The result of the group in a stream.
+  var result: TAPResult {
+    TAPResult(name, outcome.tap, reason: outcome.reason, details: details())
+  }
+}
+
+extension GoldenItemReport {
+  /// The result of the item in a stream.
+  fileprivate var result: TAPResult {
+    TAPResult(
+      name, outcome.tap, reason: outcome.reason, details: details.isEmpty ? [] : ["\(location):"] + details)
   }
 }
 
 extension GoldenOutcome {
-  /// The outcome in a stream.
-  fileprivate var point: PointOutcome {
+  fileprivate var tap: TAPOutcome {
     switch self {
     case .pass: .pass
     case .fail: .fail
-    case .skip(let reason): .skip(reason.rawValue)
+    case .skip: .skip
     case .xfail: .xfail
     }
+  }
+
+  /// The reason of a skip, which is one of a few.
+  fileprivate var reason: String? {
+    if case .skip(let reason) = self { reason.rawValue } else { nil }
   }
 }

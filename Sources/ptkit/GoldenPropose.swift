@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Conformance
+import TAP
 
 /// `ptkit golden propose`
 struct GoldenProposeCommand: ParsableCommand {
@@ -24,6 +25,6 @@ struct GoldenProposeCommand: ParsableCommand {
       return
     }
     print("\(file): proposal in \(proposal)")
-    throw ExitCode(ExitStatus.failure)
+    throw ExitStatus.failure
   }
 }

@@ -26,6 +26,21 @@ struct GoldenTests {
 
     """
 
+  /// A golden file with one case, whose code is older than what the checks bind.
+  static let old = """
+    golden 1
+    source Linux 6.12 drivers/iommu/amd/io_pgtable.c
+    behaviour legacy
+    format amdv1
+    config era=6.12
+    case old
+    map 0x0 0x1000 0x1000 rw => ok
+    image
+    tables 3
+    end
+
+    """
+
   private func check(_ arguments: [String], _ environment: [String: String] = [:]) throws -> Run {
     try Run.ptkit(["golden", "check"] + arguments, environment: environment)
   }
@@ -106,20 +121,7 @@ struct GoldenTests {
   @Test("where nothing binds, the status is 4 under kselftest's runner and 0 elsewhere")
   func allSkipped() throws {
     let scratch = try Scratch()
-    let text = """
-      golden 1
-      source Linux 6.12 drivers/iommu/amd/io_pgtable.c
-      behaviour legacy
-      format amdv1
-      config era=6.12
-      case old
-      map 0x0 0x1000 0x1000 rw => ok
-      image
-      tables 3
-      end
-
-      """
-    let file = try scratch.write(text, to: "old.golden")
+    let file = try scratch.write(Self.old, to: "old.golden")
     let run = try check([file])
     #expect(run.status == 0)
     #expect(run.points.map(\.directive) == ["# SKIP not bound"])

@@ -7,7 +7,7 @@ import Testing
 struct UsageTests {
   static let commands = [
     ["formats"], ["encode"], ["decode"], ["image"], ["golden"], ["golden", "check"], ["golden", "propose"],
-    ["bench"],
+    ["selftest"], ["bench"],
   ]
 
   @Test("every command has help with an example", arguments: commands)
@@ -30,7 +30,7 @@ struct UsageTests {
 
   @Test(
     "a mistyped command gets the nearest ones",
-    arguments: [("imaeg", "image"), ("fromats", "formats")])
+    arguments: [("imaeg", "image"), ("selftset", "selftest"), ("fromats", "formats")])
   func mistyped(word: String, meant: String) throws {
     let run = try Run.ptkit([word])
     #expect(run.status == 64)

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import ArgumentParser
+import Conformance
+import PageTable
+import Selftests
+import TAP
+
+/// `ptkit selftest`
+struct SelftestCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "selftest",
+    abstract: "Run the regression suite; prints TAP.",
+    discussion: """
+      Without names, all tests. A name may be that of a test, the first words of names (walker, \
+      walker.armv8), or a pattern with '*' and '?'. The golden files are those of $PTKIT_GOLDEN, or of the \
+      folder Golden in the working directory or above the binary.
+
+      Example: ptkit selftest semantics walker.riscv64
+      Example: ptkit selftest --list 'golden.*' | cut -f 1
+      """)
+
+  @Flag(help: "Print the tests instead of running them: name, theme and configuration, separated by tabs.")
+  var list = false
+
+  @Option(help: "The seed of all random numbers.", transform: Arguments.word)
+  var seed: UInt64 = 0x5eed
+
+  @Option(help: "What is tested: sim, the generic algorithms in the simulator.")
+  var target = TargetName.sim
+
+  @Argument(help: "Names or patterns of tests.")
+  var names: [String] = []
+
+  /// What can be tested.
+  enum TargetName: String, ExpressibleByArgument, CaseIterable {
+    case sim
+
+    var factory: any TargetFactory {
+      switch self {
+      case .sim: SimulatorFactory()
+      }
+    }
+  }
+
+  func run() throws {
+    let chosen: [Selftest]
+    do {
+      chosen = try chooseTests()
+    } catch let error as SelectionError {
+      throw UsageError("\(error)")
+    }
+    if list {
+      for test in chosen { print(test.listLine) }
+      return
+    }
+    let status = run(chosen)
+    if status != .pass { throw status }
+  }
+
+  /// Reads the golden files only where a name can mean their tests, for that takes longer than many tests.
+  private func chooseTests() throws -> [Selftest] {
+    let canMeanGolden =
+      names.isEmpty || names.contains { $0.hasPrefix("golden") || $0.contains("*") || $0.contains("?") }
+    if !canMeanGolden, let chosen = try? Selftests.select(names, from: Selftests.all()) { return chosen }
+    let golden = try GoldenFiles.home.map { try GoldenSource(folder: $0) }
+    return try Selftests.select(names, from: Selftests.all(golden: golden))
+  }
+
+  private func run(_ tests: [Selftest]) -> ExitStatus {
+    let context = SelftestContext(seed: seed, target: target.factory)
+    let writer = TAPWriter(plan: tests.count)
+    writer.expect(tests.map(\.name))
+    writer.comment("ptkit \(PTKit.configuration.version) target \(target.rawValue) seed \(Numbers.hex(seed))")
+    if names.isEmpty, GoldenFiles.home == nil {
+      writer.comment("no golden files found: set PTKIT_GOLDEN to run their tests")
+    }
+    for test in tests {
+      writer.start(test.name)
+      writer.report(TAPResult(test.name, test.run(context)))
+    }
+    return writer.finish()
+  }
+}
+
+extension TAPResult {
+  /// The result of a selftest.
+  init(_ name: String, _ outcome: SelftestOutcome) {
+    switch outcome {
+    case .pass(let details): self.init(name, .pass, details: details)
+    case .fail(let details): self.init(name, .fail, details: details)
+    case .skip(let reason, let detail):
+      self.init(name, .skip, reason: reason.rawValue, details: detail.isEmpty ? [] : [detail])
+    case .xfail(let detail): self.init(name, .xfail, details: detail.isEmpty ? [] : [detail])
+    }
+  }
+}
