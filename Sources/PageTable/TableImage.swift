@@ -98,11 +98,22 @@ extension TableImage {
   /// Takes the image of the tables below `root`.
   ///
   /// - Parameters:
+  ///   - wordBytes: the size of a table word, 4 or 8 bytes.
   ///   - wordCount: how many words a table of a level has; `isRoot` for the top table.
   ///   - classify: how the witness reads a non-zero word of a level.
   /// - Throws: `DanglingPointerError` when a pointer leads outside of `memory`.
   public init(
-    root: TableRoot, memory: some PhysicalMemoryReader,
+    root: TableRoot, memory: some PhysicalMemoryReader, wordBytes: Int = 8,
+    wordCount: (_ level: Int, _ isRoot: Bool) -> Int,
+    classify: (_ word: UInt64, _ level: Int) -> WordKind
+  ) throws {
+    try self.init(
+      roots: [root], memory: memory, wordBytes: wordBytes, wordCount: wordCount, classify: classify)
+  }
+
+  /// Takes the image of the tables below each of `roots` in turn; the parameters are those of one root.
+  public init(
+    roots: [TableRoot], memory: some PhysicalMemoryReader, wordBytes: Int = 8,
     wordCount: (_ level: Int, _ isRoot: Bool) -> Int,
     classify: (_ word: UInt64, _ level: Int) -> WordKind
   ) throws {
@@ -113,11 +124,11 @@ extension TableImage {
       let ordinal = tables
       tables += 1
       let count = wordCount(level, isRoot)
-      guard let bytes = memory.bytes(at: physical, count: count * 8) else {
+      guard let bytes = memory.bytes(at: physical, count: count * wordBytes) else {
         throw DanglingPointerError(
           description: "the table of level \(level) at \(Numbers.hex(physical)) is not in table memory")
       }
-      for (index, word) in bytes.bindMemory(to: UInt64.self).enumerated() where word != 0 {
+      func add(_ index: Int, _ word: UInt64) throws {
         switch level == 0 ? .plain : classify(word, level) {
         case .plain:
           words.append(Word(table: ordinal, level: level, index: index, value: word))
@@ -126,9 +137,18 @@ extension TableImage {
           try visit(child, level: level - 1, isRoot: false)
         }
       }
+      if wordBytes == 4 {
+        for (index, word) in bytes.bindMemory(to: UInt32.self).enumerated() where word != 0 {
+          try add(index, UInt64(word))
+        }
+      } else {
+        for (index, word) in bytes.bindMemory(to: UInt64.self).enumerated() where word != 0 {
+          try add(index, word)
+        }
+      }
     }
 
-    try visit(root.physical, level: root.level, isRoot: true)
+    for root in roots { try visit(root.physical, level: root.level, isRoot: true) }
     self.init(words: words)
   }
 }

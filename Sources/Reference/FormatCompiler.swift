@@ -75,7 +75,8 @@ struct FormatCompiler {
     }
     try compileAbsent(scope, into: &result)
     result.rootLevel = try number(spec.root.level, scope)
-    result.levels = try compileLevels(scope, rootLevel: result.rootLevel)
+    let highest = max(result.rootLevel, try number(spec.root.highest, scope))
+    result.levels = Array(try compileLevels(scope, rootLevel: result.rootLevel).prefix(max(0, highest &+ 1)))
     guard result.levels.indices.contains(result.rootLevel) else {
       throw error(
         spec.root.level.line,

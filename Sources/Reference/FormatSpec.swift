@@ -114,11 +114,14 @@ public struct InputSpec: Hashable, Sendable {
   }
 }
 
-/// The top of a walk. Expressions see `level`, the root's level, and `high`, the highest index bit
+/// The top of a walk. `indexHigh` sees `level`, the root's level, and `high`, the highest index bit
 /// that its level has by itself.
 public struct RootSpec: Hashable, Sendable {
   /// The level that a page table of this configuration starts with.
   public var level: SpecExpression
+  /// The highest level that a root can come to have: above `level` where the top grows. Sees no `level`
+  /// but the configuration's. The levels above do not exist for the configuration.
+  public var highest: SpecExpression
   /// The highest index bit of the root: less than `high` for a short root, more for
   /// concatenated tables.
   public var indexHigh: SpecExpression
@@ -126,8 +129,12 @@ public struct RootSpec: Hashable, Sendable {
   public var select: SpecBits?
   public var section: String
 
-  public init(level: SpecExpression, indexHigh: SpecExpression, select: SpecBits?, section: String) {
+  public init(
+    level: SpecExpression, highest: SpecExpression, indexHigh: SpecExpression, select: SpecBits?,
+    section: String
+  ) {
     self.level = level
+    self.highest = highest
     self.indexHigh = indexHigh
     self.select = select
     self.section = section

@@ -45,9 +45,7 @@ extension ReferenceFormat {
   /// - Parameter level: the level of the table the word stands in.
   /// - Returns: nil when the level has no table pointers or `pa` cannot be expressed.
   public func encodeTable(level: Int, pa: UInt64) -> UInt64? {
-    guard level <= highestLevel, levels.indices.contains(level), pa <= Bits.lowMask(outputWidth) else {
-      return nil
-    }
+    guard levels.indices.contains(level), pa <= Bits.lowMask(outputWidth) else { return nil }
     let kinds = levels[level].entries.filter { entries[$0].isTable && details[$0].offered }
     guard let index = kinds.first(where: { entries[$0].child == level - 1 }) ?? kinds.first else {
       return nil
@@ -64,13 +62,8 @@ extension ReferenceFormat {
     refusals.first { $0.encoder.value(flags) != 0 }?.why
   }
 
-  /// The highest level that tables of the configuration can have: that of the root, unless the top grows.
-  private var highestLevel: Int {
-    configuration.flags("features").contains("dynamic_top") ? levels.count - 1 : rootLevel
-  }
-
   private func leafEntry(level: Int, size: UInt64) -> Int? {
-    guard level <= highestLevel, levels.indices.contains(level), size.nonzeroBitCount == 1 else { return nil }
+    guard levels.indices.contains(level), size.nonzeroBitCount == 1 else { return nil }
     return levels[level].entries.first {
       !entries[$0].isTable && details[$0].offered && entries[$0].sizeLog2 == size.trailingZeroBitCount
     }

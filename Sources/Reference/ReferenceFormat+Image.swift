@@ -19,8 +19,15 @@ extension ReferenceFormat {
   ///
   /// - Throws: `DanglingPointerError` when a pointer leads outside of `memory`.
   public func image(root: TableRoot, memory: some PhysicalMemoryReader) throws -> TableImage {
+    try image(roots: [root], memory: memory)
+  }
+
+  /// The canonical image of the tables below each of several roots in turn.
+  ///
+  /// - Throws: `DanglingPointerError` when a pointer leads outside of `memory`.
+  public func image(roots: [TableRoot], memory: some PhysicalMemoryReader) throws -> TableImage {
     try TableImage(
-      root: root, memory: memory, wordCount: { self.wordCount(level: $0, isRoot: $1) },
-      classify: { self.wordKind($0, level: $1) })
+      roots: roots, memory: memory, wordBytes: wordBytes,
+      wordCount: { self.wordCount(level: $0, isRoot: $1) }, classify: { self.wordKind($0, level: $1) })
   }
 }

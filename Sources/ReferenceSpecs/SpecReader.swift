@@ -73,9 +73,10 @@ struct SpecReader {
   }
 
   private func top(_ node: SpecNode) throws -> RootSpec {
-    let map = try node.mapping("'root'", known: ["level", "high", "select", "section"])
+    let map = try node.mapping("'root'", known: ["level", "highest", "high", "select", "section"])
+    let level = try map.required("level").expression("'level'")
     return RootSpec(
-      level: try map.required("level").expression("'level'"),
+      level: level, highest: try map["highest"]?.expression("'highest'") ?? level,
       indexHigh: try map["high"]?.expression("'high'") ?? SpecExpression(.name("high"), line: node.line),
       select: try map["select"]?.bits("'select'"), section: try map.text("section"))
   }

@@ -62,7 +62,10 @@ struct GeometryTests {
 
   @Test func questionsAboutOtherLevelsAreAnswered() throws {
     let format = try reference("vtdss")
-    #expect(format.levelCount == 5)
+    #expect(format.levelCount == 4)
+    #expect(try reference("amdv1").levelCount == 6)
+    #expect(try reference("amdv1:features=none").levelCount == 3)
+    #expect(try reference("armv8:stage=2,ias=40,oas=40").levelCount == 3)
     #expect(format.levelName(1) == "SS-PDE")
     #expect(format.levelName(7) == nil && format.shift(level: -1) == nil)
     #expect(format.shift(level: 1) == 21)

@@ -180,7 +180,7 @@ struct RoundTripTests {
     #expect(try sizes("amdv1:cbit=47", 4) == ["256T"])
     #expect(try sizes("amdv1", 5) == [])
     #expect(try sizes("amdv1_mock", 0) == ["2K", "4K", "8K", "16K", "32K", "64K", "128K", "256K", "512K"])
-    #expect(try sizes("amdv1_mock", 3) == ["256G", "1T", "2T", "4T", "8T", "16T", "32T", "64T"])
+    #expect(try sizes("amdv1_mock:level=4", 3) == ["256G", "1T", "2T", "4T", "8T", "16T", "32T", "64T"])
     #expect(try sizes("x86_64", 2) == ["1G"])
     #expect(try sizes("x86_64", 3) == [])
     #expect(try sizes("riscv64:features=svnapot_64k", 0) == ["4K", "64K"])
