@@ -49,7 +49,6 @@ extension GenericPageTable {
   func rollBack(iova: UInt64, mapped: UInt64) {
     var gather = Gather()
     _ = unmapLocked(iova: iova, length: mapped, gather: &gather)
-    if countsEntries { pruneEmptyTables(at: iova &+ mapped, gather: &gather) }
     synchronize(&gather)
   }
 
@@ -115,9 +114,8 @@ extension GenericPageTable {
     var gather = Gather()
     var iova = start
     let errno = mapSizes(&iova, pa: pa, request, &gather)
-    // Tables that large leaves replaced wait in the gather.
-    if gather.tables.head != 0 { synchronize(&gather) }
     if errno != nil, countsEntries { pruneEmptyTables(at: iova, gather: &gather) }
+    // Tables that large leaves replaced wait in the gather.
     synchronize(&gather)
     return MapOutcome(errno, mapped: iova &- start)
   }
