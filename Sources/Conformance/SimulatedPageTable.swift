@@ -45,10 +45,11 @@ public final class SimulatedPageTable<Format: PageTableFormat>: SimulatedTarget 
 
   /// Makes an empty page table in a machine of its own.
   ///
-  /// - Throws: `MachineError`, or `LinuxErrno.enomem`.
+  /// - Throws: `MachineError`, `LinuxErrno.enomem`, or `ConfigurationError` when pointers cannot reach the memory.
   public init(_ format: Format, _ configuration: Configuration, _ options: SimulationOptions) throws {
     self.configuration = configuration
-    machine = try SimulatedMachine(physicalBase: options.physicalBase, reserve: options.reserve)
+    machine = try SimulatedMachine(
+      physicalBase: options.physicalBase, reserve: try options.reachableReserve(format))
     recorder = RecordingMemory(
       machine: machine, incoherent: format.geometry.features.contains(.dmaIncoherent))
     table = try GenericPageTable(format, memory: recorder, reclaim: options.reclaim, sharing: options.sharing)

@@ -211,4 +211,33 @@ import Testing
       try Tiny.check(text.replacing("0x7000000000001001", with: "0x5000000000001001"), .kit).map(\.outcome)
         == [.fail])
   }
+
+  /// Tables that no pointer reaches must not be used: they end early at the top of the address field, and a
+  /// base that is beyond it, or contains the encryption bit, is refused.
+  @Test func tableMemoryEndsWhereNoPointerReaches() throws {
+    func report(_ base: String, _ config: String = "") throws -> GoldenItemReport {
+      let text = """
+        golden 1
+        source by hand
+        behaviour generic
+        format x86_64
+        config \(config)
+        memory base=\(base)
+        case everything
+        map 0 0x1000 16G rw => ENOMEM  ! sync 0..0x1f9fffff free=253
+        map 0 0 4K rw => ok
+        image
+        T0 L3 [0] 0x27 -> T1
+        T1 L2 [0] 0x27 -> T2
+        T2 L1 [0] 0x27 -> T3
+        T3 L0 [0] 0x67
+        end
+        """
+      return try #require(try Tiny.check(text, .kit).first)
+    }
+    // The map takes all 256 tables that are left and then fails as it should.
+    #expect(try report("0xffffffff00000").outcome == .pass)
+    let refused = try report("0x800000000000", "va=47 features=encrypt_tables cbit=47")
+    #expect(refused.outcome == .fail && refused.details.first?.contains("beyond the reach") == true)
+  }
 }

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import GenericPT
+import PageTable
+
+extension SimulationOptions {
+  /// The bytes of table memory, at most `reserve`, that table pointers of a format reach from `physicalBase`
+  /// on: less where the address field ends, or meets an encryption bit, before the reserve does.
+  ///
+  /// - Throws: `ConfigurationError` when a pointer cannot even hold the first table's address.
+  func reachableReserve<Format: PageTableFormat>(_ format: Format) throws -> UInt64 {
+    let tableBytes = Bits.bit(Format.indexBits + 3)
+    func isReached(_ table: UInt64) -> Bool {
+      format.tableAddress(format.tableEntry(table, level: 1), level: 1) == table
+    }
+    let (end, overflow) = physicalBase.addingReportingOverflow(tableBytes - 1)
+    guard !overflow, isReached(end & ~(tableBytes - 1)) else {
+      throw ConfigurationError(
+        .einval, "table memory at \(Numbers.hex(physicalBase)) is beyond the reach of table pointers")
+    }
+    var reserve = reserve
+    while reserve > 2 * tableBytes {
+      let (end, overflow) = physicalBase.addingReportingOverflow(reserve - tableBytes)
+      if !overflow, isReached(end & ~(tableBytes - 1)) { break }
+      reserve /= 2
+    }
+    return reserve
+  }
+}
