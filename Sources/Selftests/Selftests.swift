@@ -10,10 +10,12 @@ public enum Selftests {
   /// - Parameter golden: the golden files; nil leaves their tests out.
   public static func all(golden: GoldenSource? = nil) -> [Selftest] {
     let configurations = FormatList.all.flatMap(\.testConfigurations)
-    let themes: [(Configuration) -> [Selftest]] = [
-      RoundTripTests.tests, WalkerTests.tests, EventTests.tests, AllocationFailureTests.tests,
-    ]
-    return (golden.map(GoldenTests.tests) ?? []) + themes.flatMap { configurations.flatMap($0) }
+    return (golden.map(GoldenTests.tests) ?? [])
+      + configurations.flatMap(RoundTripTests.tests)
+      + configurations.flatMap(WalkerTests.tests)
+      + SemanticsTests.tests(configurations)
+      + configurations.flatMap(EventTests.tests)
+      + configurations.flatMap(AllocationFailureTests.tests)
   }
 
   /// The tests that `patterns` name, in the order of `tests`; all when there is no pattern.

@@ -58,6 +58,41 @@ final class Session {
     return predicted
   }
 
+  /// Maps a range, which must succeed.
+  func map(_ iova: UInt64, to pa: UInt64, _ length: UInt64, _ protection: Protection = .usual) throws {
+    try expect(.map(iova: iova, pa: pa, length: length, protection: protection), .ok)
+  }
+
+  /// Maps a range, which must fail and change nothing.
+  func map(
+    _ iova: UInt64, to pa: UInt64, _ length: UInt64, _ protection: Protection = .usual,
+    fails errno: LinuxErrno
+  ) throws {
+    try expect(.map(iova: iova, pa: pa, length: length, protection: protection), .failed(errno))
+    try checkAll()
+  }
+
+  /// Unmaps a range, which must remove so many bytes.
+  func unmap(_ iova: UInt64, _ length: UInt64, removes bytes: UInt64) throws {
+    try expect(.unmap(iova: iova, length: length), .unmapped(bytes))
+  }
+
+  /// The walk to an IOVA must end in a leaf of a size.
+  func expectLeaf(at iova: UInt64, size: UInt64) throws {
+    try check(iova)
+    guard let found = model.leaf(at: iova), found.leaf.size == size else {
+      let text = model.leaf(at: iova).map { Numbers.size($0.leaf.size) } ?? "nothing"
+      throw failure("\(Numbers.hex(iova)): expected a leaf of \(Numbers.size(size)), found \(text)")
+    }
+  }
+
+  /// As many pages of tables must be allocated.
+  func expectPages(_ count: Int, _ when: String) throws {
+    guard table.tablePages == count else {
+      throw failure("\(when): expected \(count) pages of tables, found \(table.tablePages)")
+    }
+  }
+
   /// Runs an operation that may run out of memory; then nothing may have changed but what it reports.
   ///
   /// - Returns: whether it ran out of memory.
@@ -223,4 +258,9 @@ final class Session {
     case .allocationBudget: nil
     }
   }
+}
+
+extension Protection {
+  /// What most tests map with.
+  static var usual: Protection { [.read, .write] }
 }

@@ -6,7 +6,9 @@ import PageTable
 import Reference
 
 /// The facts about a format's configuration that say what operations it has to accept.
-struct FormatShape: Sendable {
+struct FormatShape: Hashable, Sendable {
+  /// The format's name.
+  var format: String
   /// What the configuration settles.
   var geometry: Geometry
   /// Whether hardware marks written leaves.
@@ -15,6 +17,10 @@ struct FormatShape: Sendable {
   var maximumLevel: Int
   /// Width of the address field of table pointers, in bits.
   var addressFieldBits: Int
+  /// The leaf sizes on offer, a bitmap of bytes.
+  var sizes: UInt64
+  /// Whether the top table is larger than the others.
+  var hasWideTop: Bool
 
   init(_ configuration: Configuration) throws {
     struct Read: FormatFunction {
@@ -24,11 +30,23 @@ struct FormatShape: Sendable {
   }
 
   init<Format: PageTableFormat>(_ format: Format) {
+    self.format = Format.schema.format
     geometry = format.geometry
     tracksDirty = format.tracksDirty
     maximumLevel = Format.maximumLevel
     addressFieldBits = Format.addressFieldBits
+    sizes = format.offeredSizes() & (geometry.pageSizeLimit == 0 ? ~0 : geometry.pageSizeLimit)
+    hasWideTop =
+      !geometry.features.contains(.dynamicTop)
+      && geometry.iovaBits - Format.itemLog2(level: geometry.topLevel) > Format.indexBits
   }
+
+  /// Whether there are leaves larger than the granule.
+  var hasLargeLeaves: Bool { sizes.nonzeroBitCount > 1 }
+  /// Whether the top grows on demand.
+  var isDynamic: Bool { geometry.features.contains(.dynamicTop) }
+  /// Whether addresses have a lower and an upper half.
+  var isSignExtended: Bool { geometry.features.contains(.signExtend) }
 }
 
 /// What a leaf of a size and a protection means to the hardware, by the reference alone.
@@ -69,11 +87,14 @@ final class Subject {
     }
   }
 
+  /// The sizes whose leaves do not reach over the encryption bit, which is in no output address then.
+  var plainSizes: [UInt64] { sizes.filter { $0.trailingZeroBitCount < outputMask.trailingOnes } }
+
   /// The bytes of the smallest leaf.
   var granule: UInt64 { sizes[0] }
   /// The largest leaf's.
   var largest: UInt64 { sizes[sizes.count - 1] }
-  var isDynamic: Bool { shape.geometry.features.contains(.dynamicTop) }
+  var isDynamic: Bool { shape.isDynamic }
   var isIncoherent: Bool { shape.geometry.features.contains(.dmaIncoherent) }
   var tracksDirty: Bool { shape.tracksDirty }
 
@@ -144,6 +165,13 @@ final class Subject {
       usualBase, usable & ~(reserve - 1), 0x5555_5555_5555_5555 & aligned, 0xaaaa_aaaa_aaaa_aaaa & aligned,
     ]
   }
+
+  /// The start of a stretch of `length` bytes, a power of two, that is aligned to it and lies well within the
+  /// address space; the address space's start where there is no room for that.
+  func place(_ length: UInt64) -> UInt64 { spans[0].lowerBound + (hasRoom(length) ? length * 2 : 0) }
+
+  /// Whether four stretches of `length` bytes fit the address space.
+  func hasRoom(_ length: UInt64) -> Bool { length <= (spans[0].upperBound - spans[0].lowerBound) / 4 }
 
   /// Where table memory usually starts: at 4 GiB, or in the middle of a narrower output address.
   var usualBase: UInt64 { min(0x1_0000_0000, Bits.bit(shape.geometry.outputBits - 1)) }

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import PageTable
+
+/// What is said of pages that a device wrote to.
+enum DirtyCases {
+  static let all: [SemanticsCase] = [
+    SemanticsCase("dirty_set_and_clear", if: \.tracksDirty) { session in
+      // Leaves of every size, written at their start, end and in the middle.
+      for size in session.subject.plainSizes {
+        let place = session.subject.place(size)
+        try session.map(place, to: 0, size)
+        let leaf = OperationResult.dirty([DirtyRange(iova: place, length: size)])
+        try session.perform(.dirty(iova: place, length: size, clear: true))
+        for offset in [0, size / 2, size - 1] {
+          try session.expect(.dirty(iova: place, length: size, clear: false), .dirty([]))
+          try session.expect(.setDirty(iova: place + offset), .ok)
+          try session.expect(.dirty(iova: place, length: size, clear: false), leaf)
+          try session.expect(.dirty(iova: place, length: size, clear: true), leaf)
+        }
+        try session.unmap(place, size, removes: size)
+      }
+    },
+    SemanticsCase("dirty_keeps_translation", if: \.tracksDirty) { session in
+      let granule = session.subject.granule
+      let place = session.subject.place(granule * 64)
+      for (index, protection) in ([[.read, .write], .write, .read] as [Protection]).enumerated() {
+        // The model knows which protections the format refuses, and which leaves cannot become dirty.
+        let iova = place + UInt64(index) * granule
+        try session.perform(.map(iova: iova, pa: granule, length: granule, protection: protection))
+        try session.perform(.setDirty(iova: iova))
+      }
+      try session.checkAll()
+      try session.perform(.dirty(iova: place, length: granule * 3, clear: true))
+      try session.checkAll()
+    },
+    SemanticsCase("dirty_range_is_exact", if: \.tracksDirty) { session in
+      let granule = session.subject.granule
+      let place = session.subject.place(granule * 64)
+      try session.map(place, to: granule, granule * 6)
+      try session.perform(.dirty(iova: place, length: granule * 6, clear: true))
+      for index in [0, 2, 3, 5] as [UInt64] {
+        try session.expect(.setDirty(iova: place + granule * index), .ok)
+      }
+      func page(_ index: UInt64) -> DirtyRange { DirtyRange(iova: place + granule * index, length: granule) }
+      try session.expect(
+        .dirty(iova: place + granule, length: granule * 3, clear: true), .dirty([page(2), page(3)]))
+      try session.expect(
+        .dirty(iova: place, length: granule * 6, clear: false), .dirty([page(0), page(5)]))
+      try session.unmap(place, granule * 6, removes: granule * 6)
+    },
+    SemanticsCase("dirty_over_holes", if: \.tracksDirty) { session in
+      // Tables that are missing and leaves of several sizes in one range.
+      guard let shift = session.subject.reference.shift(level: 1) else { return }
+      let granule = session.subject.granule
+      let table = Bits.bit(shift)
+      let place = session.subject.place(table)
+      for offset in [0, table - granule, table + granule] {
+        try session.map(place + offset, to: granule, granule)
+        try session.perform(.dirty(iova: place + offset, length: granule, clear: true))
+        try session.expect(.setDirty(iova: place + offset), .ok)
+      }
+      try session.expect(
+        .dirty(iova: place, length: table + granule * 2, clear: true),
+        .dirty([0, table - granule, table + granule].map { DirtyRange(iova: place + $0, length: granule) }))
+    },
+    SemanticsCase("dirty_whole_leaf", if: { $0.tracksDirty && $0.hasLargeLeaves }) { session in
+      // A range inside of a large leaf tells the whole leaf.
+      let granule = session.subject.granule
+      for size in session.subject.plainSizes.dropFirst() {
+        let place = session.subject.place(size)
+        try session.map(place, to: 0, size)
+        try session.perform(.dirty(iova: place, length: size, clear: true))
+        try session.expect(.setDirty(iova: place + size - granule), .ok)
+        try session.expect(
+          .dirty(iova: place + granule, length: granule, clear: true),
+          .dirty([DirtyRange(iova: place, length: size)]))
+        try session.expect(.dirty(iova: place, length: size, clear: false), .dirty([]))
+        try session.unmap(place, size, removes: size)
+      }
+    },
+    SemanticsCase("dirty_errors", if: \.tracksDirty) { session in
+      let granule = session.subject.granule
+      let place = session.subject.place(granule * 64)
+      try session.map(place, to: 0, granule)
+      try session.expect(.setDirty(iova: place + granule), .failed(.enoent))
+      try session.expect(.dirty(iova: place, length: 0, clear: true), .failed(.einval))
+      try session.expect(.dirty(iova: 0 &- granule, length: granule * 2, clear: true), .failed(.eoverflow))
+      let span = session.subject.spans[0]
+      guard span.upperBound != .max else { return }
+      try session.expect(.setDirty(iova: span.upperBound + 1), .failed(.erange))
+      try session.expect(
+        .dirty(iova: span.upperBound + 1, length: granule, clear: true), .failed(.erange))
+    },
+    SemanticsCase("dirty_unsupported", if: { !$0.tracksDirty }) { session in
+      let granule = session.subject.granule
+      let place = session.subject.place(granule * 64)
+      try session.map(place, to: 0, granule)
+      try session.expect(.setDirty(iova: place), .failed(.eopnotsupp))
+      try session.expect(.dirty(iova: place, length: granule, clear: false), .failed(.eopnotsupp))
+    },
+  ]
+}
