@@ -64,7 +64,7 @@ enum DirtyCases {
         .dirty(iova: place, length: table + granule * 2, clear: true),
         .dirty([0, table - granule, table + granule].map { DirtyRange(iova: place + $0, length: granule) }))
     },
-    SemanticsCase("dirty_whole_leaf", if: { $0.tracksDirty && $0.hasLargeLeaves }) { session in
+    SemanticsCase("dirty_whole_leaf", if: \.tracksDirtyLargeLeaves) { session in
       // A range inside of a large leaf tells the whole leaf.
       let granule = session.subject.granule
       for size in session.subject.plainSizes.dropFirst() {
@@ -92,7 +92,7 @@ enum DirtyCases {
       try session.expect(
         .dirty(iova: span.upperBound + 1, length: granule, clear: true), .failed(.erange))
     },
-    SemanticsCase("dirty_unsupported", if: { !$0.tracksDirty }) { session in
+    SemanticsCase("dirty_unsupported", if: \.ignoresDirty) { session in
       let granule = session.subject.granule
       let place = session.subject.place(granule * 64)
       try session.map(place, to: 0, granule)

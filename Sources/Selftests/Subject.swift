@@ -43,6 +43,10 @@ struct FormatShape: Hashable, Sendable {
 
   /// Whether there are leaves larger than the granule.
   var hasLargeLeaves: Bool { sizes.nonzeroBitCount > 1 }
+  /// Whether hardware marks written leaves larger than the granule.
+  var tracksDirtyLargeLeaves: Bool { tracksDirty && hasLargeLeaves }
+  /// Whether hardware leaves no mark of writes.
+  var ignoresDirty: Bool { !tracksDirty }
   /// Whether the top grows on demand.
   var isDynamic: Bool { geometry.features.contains(.dynamicTop) }
   /// Whether addresses have a lower and an upper half.
