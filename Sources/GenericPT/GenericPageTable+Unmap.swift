@@ -113,7 +113,9 @@ extension GenericPageTable {
     if countsEntries, place.level != root.level, metadata[page(place.table)].entries == 0 {
       _ = prune(root.physical, level: root.level, iova: iova, root: root, &pending)
     }
-    add(&pending, iova: iova, length: unmapped, to: &gather)
+    // Nothing was mapped through tables that went without a leaf: their range is one of no length at all.
+    let isOnlyTables = unmapped == 0 && pending.tables.head != 0
+    add(&pending, iova: iova, length: isOnlyTables ? 1 : unmapped, to: &gather)
     return unmapped
   }
 
