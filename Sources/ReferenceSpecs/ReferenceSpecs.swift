@@ -4,6 +4,36 @@ import PageTable
 import Reference
 
 /// The specification files of the kit, which are part of the binary.
+///
+/// A file describes one format to a reader who has the manual beside it:
+///
+/// | key | what it says |
+/// |---|---|
+/// | `format`, `title`, `manual`, `word` | name, a line of description, the manual, bits of a word (32 or 64) |
+/// | `let` | names for values, each an expression over the configuration's keys and earlier names |
+/// | `input` | `width` of IOVAs, `sign_extended`, `upper_ones`; sees `top`, one above the root's highest index bit |
+/// | `root` | `level` it starts at, `highest` it can grow to, `high` index bit (short or wide roots), `select` among several |
+/// | `output` | `width` of addresses |
+/// | `levels` | `level` (0 is the last), `name`, `index` bits, `when` |
+/// | `absent` | the `bits` and the `value` by which a word is not present |
+/// | `entries` | kinds of entries; the first whose fixed bits match describes a word |
+/// | `refuse` | protections that are not encoded: `when`, `why` |
+/// | `faults` | the manual's `name` and `code` (`write` where writes differ) for each key of `FaultKey` and of `checks` |
+///
+/// An entry has a `kind` (table, leaf), `levels`, `when`, `each` (a variable and its range: the entry stands once for
+/// each value), for leaves log2 of the `size`, whether they are `offered` for encoding and how their `words` differ
+/// (identical, consecutive), for tables the `child` level; its `fields`; what it grants (`protection`), and when it is
+/// `dirty` or `accessed`; `checks` that raise a fault. Its expressions see `level`, `shift` (the lowest
+/// index bit), `width` (index bits) and the variable of `each`; conditions on words also see fields.
+///
+/// A field has `bits`, a `name` and a `role` (used, reserved, res0, ignored); a fixed `value` tells the kind of
+/// entry; `encode` is what Linux writes, over the protection flags, `dirty` and `accessed`; `address` is
+/// the address bit that its lowest bit holds; `updated` says that the hardware writes it; `text` and
+/// `values` say what it means. Every bit of every entry must be described, once; only an address gives way to
+/// fields before it.
+///
+/// Bits are `HIGH:LOW` and ranges `FROM..THROUGH`, of expressions: `+ - * / &`, comparisons, `and or not`,
+/// `KEY contains WORD`, `A if CONDITION else B`, `log2 min max ceildiv bit`, and numbers such as 12, 0x1f, 64K.
 public enum ReferenceSpecs {
   /// The formats that have a specification; a new one takes a file in `Formats` and a line here.
   private static let files: [(format: String, bytes: [UInt8])] = [
