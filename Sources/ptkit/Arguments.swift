@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import ArgumentParser
+import GenericPT
 import PageTable
 
 /// Readers of argument texts; what they throw shows beside the argument's name, with exit status 64.
@@ -36,10 +37,24 @@ enum Arguments {
     }
     return protection
   }
+
+  /// What becomes of empty tables.
+  static func reclaim(_ text: String) throws -> Reclaim {
+    switch text {
+    case "never": return .never
+    case "eager": return .eager
+    default:
+      guard text.hasPrefix("bounded:"), let number = Numbers.parse(text.dropFirst(8)),
+        let count = Int(exactly: number), count <= 1 << 32
+      else { throw ValidationError("'\(text)' is none of never, bounded:N and eager") }
+      return .bounded(count)
+    }
+  }
 }
 
 /// The help of arguments that several commands have.
 enum ArgumentText {
   static let configuration: ArgumentHelp = "Configuration, format:key=value,…"
+  static let reclaim: ArgumentHelp = "What becomes of empty tables: never (they stay), bounded:N or eager."
   static let level: ArgumentHelp = "Level of the table the word stands in; 0 is the last."
 }

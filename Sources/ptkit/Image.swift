@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Conformance
+import GenericPT
 import PageTable
 import Reference
 import ReferenceSpecs
@@ -40,6 +41,9 @@ struct Image: ParsableCommand {
   @Option(help: "The physical address at which table memory starts.", transform: Arguments.size)
   var base: UInt64 = SimulationOptions().physicalBase
 
+  @Option(help: ArgumentText.reclaim, transform: Arguments.reclaim)
+  var reclaim = Reclaim.never
+
   @Option(name: .customLong("case"), help: "Print a golden case of this name.")
   var caseName: String?
 
@@ -71,8 +75,10 @@ struct Image: ParsableCommand {
   }
 
   private func makeTable(_ configuration: Configuration) throws -> any SimulatedTarget {
+    var options = SimulationOptions(physicalBase: base)
+    options.reclaim = reclaim
     do {
-      return try FormatList.simulate(configuration, SimulationOptions(physicalBase: base))
+      return try FormatList.simulate(configuration, options)
     } catch {
       throw InputError("\(configuration) with table memory at \(Numbers.hex(base)): \(error)")
     }
