@@ -16,6 +16,8 @@ public enum Selftests {
       + SemanticsTests.tests(configurations)
       + configurations.flatMap(EventTests.tests)
       + configurations.flatMap(AllocationFailureTests.tests)
+      + configurations.flatMap(ConcurrencyTests.tests)
+      + IOVAStressTests.tests(configurations)
   }
 
   /// The tests that `patterns` name, in the order of `tests`; all when there is no pattern.

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Threads of the host that start together.
+enum Threads {
+  /// Runs `body` on `count` threads, numbered from 0, and waits for all of them. They begin when all are there.
+  ///
+  /// - Throws: `SelftestFailure` when the host refuses a thread.
+  static func run(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) throws {
+    let gate = Gate(count)
+    var threads: [pthread_t] = []
+    for index in 0..<count {
+      let start = Start {
+        gate.wait()
+        body(index)
+      }
+      guard let thread = start.launch() else {
+        gate.open()
+        for thread in threads { pthread_join(thread, nil) }
+        throw SelftestFailure("the host refuses a thread")
+      }
+      threads.append(thread)
+    }
+    for thread in threads { pthread_join(thread, nil) }
+  }
+}
+
+/// Where threads wait for each other.
+private final class Gate: Sendable {
+  private let missing: Atomic<Int>
+
+  init(_ count: Int) { missing = Atomic(count) }
+
+  func wait() {
+    missing.subtract(1, ordering: .acquiringAndReleasing)
+    // There may be more threads than processors.
+    while missing.load(ordering: .acquiring) > 0 { sched_yield() }
+  }
+
+  func open() { missing.store(0, ordering: .releasing) }
+}
+
+/// What a thread is started with.
+private final class Start: Sendable {
+  private let body: @Sendable () -> Void
+
+  init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+
+  /// Starts the thread; nil when the host refuses it.
+  func launch() -> pthread_t? {
+    let context = Unmanaged.passRetained(self)
+    #if canImport(Glibc)
+      var thread: pthread_t = 0
+    #else
+      var thread: pthread_t?
+    #endif
+    let status = pthread_create(
+      &thread, nil,
+      { context in
+        // Never null: it is the pointer that was passed in.
+        if let context { Unmanaged<Start>.fromOpaque(context).takeRetainedValue().body() }
+        return nil
+      }, context.toOpaque())
+    guard status == 0 else {
+      context.release()
+      return nil
+    }
+    return thread
+  }
+}
