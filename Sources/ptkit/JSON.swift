@@ -5,10 +5,8 @@
 /// Addresses, sizes and words of tables are strings in hexadecimal, for many readers lose the low bits of large
 /// numbers.
 indirect enum JSON {
-  case null
   case bool(Bool)
   case integer(Int)
-  case number(Double)
   case string(String)
   case array([JSON])
   case object([(String, JSON)])
@@ -19,10 +17,8 @@ indirect enum JSON {
   private func text(indent: String) -> String {
     let inner = indent + "  "
     switch self {
-    case .null: return "null"
     case .bool(let value): return value ? "true" : "false"
     case .integer(let value): return String(value)
-    case .number(let value): return value.isFinite ? String(value) : "null"
     case .string(let value): return Self.quote(value)
     case .array(let values):
       return Self.list("[", values.map { $0.text(indent: inner) }, "]", indent)

@@ -4,7 +4,13 @@ import ArgumentParser
 import Conformance
 import GenericPT
 import PageTable
-import TAP
+import Selftests
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
 
 /// `ptkit stress`
 struct Stress: ParsableCommand {
@@ -13,7 +19,8 @@ struct Stress: ParsableCommand {
     abstract: "Map and unmap one page every 2 MiB of IOVA space, and show how table memory grows.",
     discussion: """
       As the tool iova_stress does on a machine with an IOMMU, here on the simulator. The result line says \
-      how much table memory is left behind; with -v, a line for each TiB.
+      how much table memory is left behind; with -v, a line for each TiB. Where the format has less address \
+      space, all of that is used.
 
       Example: ptkit stress -s 45 --reclaim never
       Example: ptkit stress -s 16 -S 2 -v --format x86_64 --reclaim bounded:64
@@ -47,14 +54,18 @@ struct Stress: ParsableCommand {
   }
 
   func run() throws {
-    let request = StressRequest(
-      tebibytes: tebibytes, secondSize: UInt64(secondMebibytes) << 20, isVerbose: verbose, reclaim: reclaim)
-    let isComplete: Bool
-    do {
-      isComplete = try FormatList.apply(request, to: FormatList.configuration(config))
-    } catch let error as StressError {
-      throw InputError("\(config): \(error)")
+    var session = IOVAStressSession(try FormatList.configuration(config), space: UInt64(tebibytes) << 40)
+    session.reclaim = reclaim
+    session.secondDMASize = secondMebibytes == 0 ? nil : UInt64(secondMebibytes) << 20
+    session.isVerbose = verbose
+    let results = try session.run { line in
+      print(line)
+      // The run may take long, and standard output may be a pipe.
+      fflush(nil)
     }
-    if !isComplete { throw ExitStatus.failure }
+    if verbose, let last = results.last {
+      let peak = results.map(\.peakPages).max() ?? last.peakPages
+      print("table pages: \(last.pagesAfter) left, \(peak) at most")
+    }
   }
 }

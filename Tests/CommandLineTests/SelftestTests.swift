@@ -30,7 +30,7 @@ struct SelftestTests {
     let names = fields.map { $0[0].replacingOccurrences(of: ".", with: "_") }
     #expect(Set(names).count == names.count)
     for theme in [
-      "golden", "roundtrip", "walker", "events", "allocfail",
+      "golden", "roundtrip", "walker", "semantics", "events", "concurrency", "allocfail", "iova_stress",
     ] {
       #expect(fields.contains { $0[1] == theme && $0[0].hasPrefix("\(theme).") }, "\(theme)")
     }

@@ -29,7 +29,7 @@ struct StressTests {
   func bounded(reclaim: String) throws {
     let run = try Run.ptkit(["stress", "-s", "1", "--reclaim", reclaim, "-v", "--format", "vtdss"])
     #expect(run.status == 0)
-    #expect(run.lines.first?.hasPrefix("iova space:     0T\tfree memory: ") == true)
+    #expect(run.lines.first?.hasPrefix("iova space:     0T\ttable memory: ") == true)
     #expect(result(run.lines[1])?.megabytes == 0)
     let peak = try #require(run.lines.last?.firstMatch(of: /(\d+) at most/)).1
     #expect(try #require(Int(peak)) < 100)
@@ -41,12 +41,20 @@ struct StressTests {
     #expect(run.lines.compactMap { result($0)?.size } == [4, 1 << 20])
   }
 
+  @Test("a format with less address space has all of it used")
+  func narrow() throws {
+    let run = try Run.ptkit("stress -s 2 --format amdv1_mock --reclaim eager".words)
+    #expect(run.status == 0)
+    #expect(run.lines.count == 2)
+    #expect(run.lines[0].hasPrefix("# ") && run.lines[0].contains("256G"))
+  }
+
   @Test(
     "what cannot be is refused",
     arguments: [
       ("-s 0", 64), ("-s x", 64), ("--reclaim bounded", 64), ("--reclaim bounded:x", 64),
       ("--reclaim nevr", 64),
-      ("-s 200 --format x86_64", 65), ("--format x86", 65), ("-s 1 --format amdv1_mock", 65),
+      ("--format x86", 65), ("-s 8388609", 64),
     ])
   func refused(arguments: String, status: Int) throws {
     let run = try Run.ptkit(["stress"] + arguments.words)
