@@ -219,7 +219,8 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
   /// An empty table for `level`, flushed as far as the walker needs it, or nil when memory is short.
   @inlinable
   func allocate(sizeLog2: Int) -> UInt64? {
-    if sizeLog2 == Format.indexBits &+ 3,
+    // Without reclaim there is no list, and threads do not take the lock that guards it.
+    if countsEntries, sizeLog2 == Format.indexBits &+ 3,
       let table = freeTables.popFirst(metadata: metadata, base: physicalBase)
     {
       return table
