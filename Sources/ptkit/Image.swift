@@ -38,7 +38,8 @@ struct Image: ParsableCommand {
       """)
   var impl = Implementation.generic
 
-  @Option(help: "The physical address at which table memory starts.", transform: Arguments.size)
+  @Option(
+    help: "The physical address at which table memory starts; 4G when left out.", transform: Arguments.size)
   var base: UInt64 = SimulationOptions().physicalBase
 
   @Option(help: ArgumentText.reclaim, transform: Arguments.reclaim)

@@ -23,7 +23,7 @@ struct SelftestCommand: ParsableCommand {
   @Flag(help: "Print the tests instead of running them: name, theme and configuration, separated by tabs.")
   var list = false
 
-  @Option(help: "The seed of all random numbers.", transform: Arguments.word)
+  @Option(help: "The seed of all random numbers; 0x5eed when left out.", transform: Arguments.word)
   var seed: UInt64 = 0x5eed
 
   @Option(help: "What is tested: sim, the generic algorithms in the simulator.")
