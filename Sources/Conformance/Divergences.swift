@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-/// The table of known divergences: cases in which Linux's vectors and a check disagree, each with the
+/// The table of known divergences: cases, or conditions of cases, in which Linux's vectors and a check disagree, each with the
 /// reason. It stands in a Markdown file under the header `| case | check | reason |`.
 public struct Divergences: Hashable, Sendable {
   /// One row of the table.
   public struct Row: Hashable, Sendable {
-    /// A case's name, or a pattern in which `*` stands for anything; before a slash may stand the
-    /// format, or the file's name without suffix.
+    /// A case's name, or a pattern in which `*` stands for anything, or the word of a condition; before a
+    /// slash may stand the format, or the file's name without suffix.
     public var pattern: String
     public var check: GoldenCheck
     public var reason: String
@@ -18,6 +18,17 @@ public struct Divergences: Hashable, Sendable {
       self.check = check
       self.reason = reason
       self.line = line
+    }
+
+    /// The condition that the row names in place of a case; nil when it names cases.
+    public var condition: DivergenceCondition? {
+      Self.word(pattern).flatMap { DivergenceCondition(rawValue: String($0)) }
+    }
+
+    /// What stands in `pattern` for a condition, known or not; nil when it is of cases.
+    static func word(_ pattern: String) -> Substring? {
+      let word = pattern.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+      return word.hasPrefix("@") ? word : nil
     }
   }
 
@@ -60,13 +71,16 @@ public struct Divergences: Hashable, Sendable {
     }
   }
 
-  /// The position of the first row that excuses a finding of `check` in the case `name`.
+  /// The position of the first row that excuses `finding` in the case `name`.
   ///
   /// - Parameter folders: what may stand before a slash in a pattern: the format, the file's stem.
-  public func row(for check: GoldenCheck, case name: String, folders: [String]) -> Int? {
-    rows.firstIndex { row in
-      guard row.check == check else { return false }
-      let names = row.pattern.contains("/") ? folders.map { "\($0)/\(name)" } : [name]
+  public func row(for finding: GoldenFinding, case name: String, folders: [String]) -> Int? {
+    let conditions = finding.conditions.map(\.rawValue)
+    return rows.firstIndex { row in
+      guard row.check == finding.check else { return false }
+      let words = row.condition == nil ? [name] : conditions
+      let names =
+        row.pattern.contains("/") ? folders.flatMap { folder in words.map { "\(folder)/\($0)" } } : words
       return names.contains { Self.matches($0, pattern: row.pattern) }
     }
   }
@@ -80,7 +94,8 @@ public struct Divergences: Hashable, Sendable {
 
   /// What is wrong with a row that never applied, with file and line.
   public func complaint(about row: Row) -> String {
-    "\(path):\(row.line): no case matches '\(row.pattern)' and fails in '\(row.check.rawValue)'"
+    let cases = row.condition == nil ? "matches" : "meets"
+    return "\(path):\(row.line): no case \(cases) '\(row.pattern)' and fails in '\(row.check.rawValue)'"
   }
 
   // MARK: Text
@@ -120,6 +135,18 @@ public struct Divergences: Hashable, Sendable {
       let known = GoldenCheck.allCases.map(\.rawValue).joined(separator: ", ")
       throw GoldenParseError(
         path: path, line: line, message: "expected a check (\(known)), found '\(cells[1])'")
+    }
+    if let word = Row.word(cells[0]) {
+      guard let condition = DivergenceCondition(rawValue: String(word)) else {
+        throw GoldenParseError(
+          path: path, line: line,
+          message: "expected a condition (\(DivergenceCondition.known)), found '\(word)'")
+      }
+      guard condition.check == check else {
+        throw GoldenParseError(
+          path: path, line: line,
+          message: "expected the check '\(condition.check.rawValue)' for \(word), found '\(cells[1])'")
+      }
     }
     guard !cells[2].isEmpty else {
       throw GoldenParseError(path: path, line: line, message: "expected a reason, found an empty cell")

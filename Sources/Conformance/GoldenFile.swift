@@ -148,6 +148,13 @@ public struct GoldenCase: Hashable, Sendable {
 
   /// Whether Linux printed a warning during any of the operations.
   public var hasWarning: Bool { steps.contains { $0.notes.contains(.warn) } }
+
+  /// Whether any operation removed a mapping.
+  var hasUnmap: Bool {
+    steps.contains { step in
+      if case .unmapped(let length) = step.result { length > 0 } else { false }
+    }
+  }
 }
 
 /// A golden file that cannot be read or does not follow the grammar.

@@ -25,10 +25,13 @@ public struct GoldenFinding: Hashable, Sendable {
   public var check: GoldenCheck
   /// What was expected and what was found, in one line.
   public var detail: String
+  /// The conditions of divergences that it meets.
+  public var conditions: Set<DivergenceCondition>
 
-  public init(_ check: GoldenCheck, _ detail: String) {
+  public init(_ check: GoldenCheck, _ detail: String, conditions: Set<DivergenceCondition> = []) {
     self.check = check
     self.detail = detail
+    self.conditions = conditions
   }
 }
 
