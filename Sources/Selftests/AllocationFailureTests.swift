@@ -59,15 +59,18 @@ enum AllocationFailureTests {
     _ options: TargetOptions
   ) throws {
     var budget = 0
+    var leaves: MappedWords?
     while true {
       let session = try Session(subject, target, options)
       session.replay(before)
-      let leaves = try MappedWords(session)
+      // The same each time.
+      let known = try leaves ?? MappedWords(session)
+      leaves = known
       try session.perform(.allocationBudget(pages: budget))
       let failed = try session.performShortOfMemory(operation)
       try session.perform(.allocationBudget(pages: nil))
       if failed {
-        try retry(operation, session, leavesBefore: leaves)
+        try retry(operation, session, leavesBefore: known)
       }
       try checkNothingLost(session)
       guard failed else { return }

@@ -19,7 +19,7 @@ enum EventTests {
         for (index, options) in setups(subject, context.target).enumerated() {
           var random = RandomNumbers(seed: context.seed, name: "events.\(configuration.slug).\(index)")
           let operations = withFailures(subject, context.target, &random)
-          try check(operations, subject, context.target, options)
+          try check(operations, subject, context, options)
         }
         return .pass
       }
@@ -50,10 +50,11 @@ enum EventTests {
   }
 
   private static func check(
-    _ operations: [Operation], _ subject: Subject, _ target: any TargetFactory, _ options: TargetOptions
+    _ operations: [Operation], _ subject: Subject, _ context: SelftestContext, _ options: TargetOptions
   ) throws {
+    let target = context.target
     guard let first = try problem(operations, subject, target, options) else { return }
-    let fewer = Shrinker.minimize(operations) { part in
+    let fewer = Shrinker.minimize(operations, limit: context.shrinkLimit) { part in
       (try? problem(part, subject, target, options)) ?? nil != nil
     }
     let found = try problem(fewer, subject, target, options) ?? first

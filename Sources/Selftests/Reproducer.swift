@@ -20,7 +20,7 @@ enum Shrinker {
   /// - Parameters:
   ///   - limit: how many parts are tried at most.
   ///   - fails: whether a part fails; `items` does.
-  static func minimize<Item>(_ items: [Item], limit: Int = 600, fails: ([Item]) -> Bool) -> [Item] {
+  static func minimize<Item>(_ items: [Item], limit: Int, fails: ([Item]) -> Bool) -> [Item] {
     var items = items
     var tries = 0
     var chunk = max(1, items.count / 2)

@@ -106,14 +106,17 @@ public final class SelftestContext {
   public let seed: UInt64
   /// What is tested.
   public let target: any TargetFactory
+  /// How often a failing sequence of operations is tried with fewer of them.
+  public let shrinkLimit: Int
   /// The reports of golden files that have been checked, by name.
   var goldenReports: [String: GoldenGroupReport] = [:]
   private var specs: [String: FormatSpec] = [:]
   private var subjects: [Configuration: Subject] = [:]
 
-  public init(seed: UInt64, target: any TargetFactory) {
+  public init(seed: UInt64, target: any TargetFactory, shrinkLimit: Int = 600) {
     self.seed = seed
     self.target = target
+    self.shrinkLimit = shrinkLimit
   }
 
   /// A configuration with all that tests need to know of it.

@@ -39,7 +39,7 @@ enum WalkerTests {
         subject, RandomNumbers(seed: context.seed, name: "\(name).\(index)"))
       let operations = generator.operations(operationCount)
       guard let failure = problem(operations, subject, context.target, options) else { continue }
-      let fewer = Shrinker.minimize(operations) { part in
+      let fewer = Shrinker.minimize(operations, limit: context.shrinkLimit) { part in
         problem(part, subject, context.target, options) != nil
       }
       throw problem(fewer, subject, context.target, options) ?? failure
