@@ -16,13 +16,14 @@ DEBIAN_PACKAGES :=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build check test bench lint clean
+.PHONY: help deps build check test bench tsan lint clean
 
 help:
 	@echo 'make check   build, then run the regression suite on the simulator; prints TAP'
 	@echo 'make build   build .build/release/ptkit'
 	@echo 'make test    run the tests of the kit itself (uses deps)'
 	@echo 'make bench   measure the generic algorithms; prints a table'
+	@echo 'make tsan    run the concurrency tests under ThreadSanitizer; prints TAP'
 	@echo 'make deps    install missing Debian packages (as root), or print the command'
 	@echo 'make lint    check the format of the sources and their licence lines'
 	@echo 'make clean   remove what was built'
@@ -48,6 +49,12 @@ test: deps $(PTKIT)
 
 bench: $(PTKIT)
 	@$(PTKIT) bench $(ARGS)
+
+# Entry stores become relaxed atomics here, so that ThreadSanitizer knows them as such.
+tsan:
+	@$(SWIFT) build -c release --product ptkit --sanitize=thread -Xswiftc -DPTKIT_TSAN \
+	  --scratch-path .build-tsan >&2
+	@TSAN_OPTIONS=exitcode=1 .build-tsan/release/ptkit selftest concurrency $(ARGS)
 
 deps:
 	@missing=; \
@@ -77,4 +84,4 @@ lint:
 	fi
 
 clean:
-	@rm -rf .build
+	@rm -rf .build .build-tsan

@@ -86,19 +86,6 @@ extension GenericPageTable {
     }
   }
 
-  /// Adds one leaf to a gather.
-  @inlinable @inline(__always)
-  func add(leafAt iova: UInt64, sizeLog2: Int, level: Int, to gather: inout Gather) {
-    let last = iova | Bits.lowMask(sizeLog2)
-    if geometry.features.contains(.flushRangeNoGaps), gather.isDisjoint(first: iova, last: last) {
-      synchronize(&gather)
-    }
-    gather.add(first: iova, last: last)
-    if geometry.features.contains(.detailedGather) {
-      gather.leafLevels |= 1 &<< UInt8(truncatingIfNeeded: level)
-    }
-  }
-
   /// Puts an unlinked table on the list of a gather.
   @inlinable
   func add(table: UInt64, level: Int, to pending: inout Gather) {

@@ -119,10 +119,10 @@ extension GenericPageTable {
   func pruneEmptyTables(at iova: UInt64, gather: inout Gather) {
     let root = self.root
     guard geometry.holds(first: iova, last: iova, bits: topBits(level: root.level)) else { return }
-    let before = gather.tables.count
-    pruneTables(at: iova, root: root, &gather)
+    var pending = Gather()
+    _ = prune(root.physical, level: root.level, iova: iova, root: root, &pending)
     // Nothing was mapped through these tables, but walks may have found them.
-    if gather.tables.count > before { gather.add(first: iova, last: iova) }
+    if pending.tables.head != 0 { add(&pending, iova: iova, length: 1, to: &gather) }
   }
 
   @inlinable

@@ -13,8 +13,14 @@ extension GenericPageTable {
   @inlinable
   public func unmap(iova: UInt64, length: UInt64) -> UInt64 {
     withLock {
+      guard let target = unmapTarget(iova, length) else { return 0 }
+      // A single leaf whose table stays is synchronised as it is, without a gather.
+      if let sizeLog2 = unmapOneLeaf(target, iova) {
+        memory.synchronizeIOTLB(invalidation(ofLeafAt: iova, sizeLog2: sizeLog2, level: target.place.level))
+        return Bits.bit(sizeLog2)
+      }
       var gather = Gather()
-      let unmapped = unmapLocked(iova: iova, length: length, gather: &gather)
+      let unmapped = unmapGeneral(target, iova, &gather)
       synchronize(&gather)
       return unmapped
     }
@@ -26,26 +32,22 @@ extension GenericPageTable {
     withLock { unmapLocked(iova: iova, length: length, gather: &gather) }
   }
 
-  @inlinable @inline(__always)
+  @inlinable
   func unmapLocked(iova: UInt64, length: UInt64, gather: inout Gather) -> UInt64 {
+    guard let target = unmapTarget(iova, length) else { return 0 }
+    return unmapGeneral(target, iova, &gather)
+  }
+
+  /// Where an unmap starts, or nil for a range that is empty, wraps or is out of the address space.
+  @inlinable @inline(__always)
+  func unmapTarget(_ iova: UInt64, _ length: UInt64) -> UnmapTarget? {
     let (last, wraps) = iova.addingReportingOverflow(length &- 1)
     let root = self.root
     guard length != 0, !wraps, geometry.holds(first: iova, last: last, bits: topBits(level: root.level))
     else {
-      return 0
+      return nil
     }
-    let place = descend(toCommonItem: iova, last, root: root)
-    let itemLog2 = Format.itemLog2(level: place.level)
-    if (iova ^ last) &>> UInt64(truncatingIfNeeded: itemLog2) == 0, iova & Bits.lowMask(itemLog2) == 0,
-      unmapPlainLeaf(place)
-    {
-      add(leafAt: iova, sizeLog2: itemLog2, level: place.level, to: &gather)
-      if countsEntries, removesLastEntry(place, root: root) {
-        pruneTables(at: iova, root: root, &gather)
-      }
-      return Bits.bit(itemLog2)
-    }
-    return unmapGeneral(iova, last, place, root: root, &gather)
+    return UnmapTarget(root: root, place: descend(toCommonItem: iova, last, root: root), last: last)
   }
 
   /// Descends while the range lies within one table that it does not cover.
@@ -71,37 +73,37 @@ extension GenericPageTable {
     return EntryPlace(table: table, level: level, index: index)
   }
 
-  /// Removes the leaf at a place if it is a single word; false when the word is something else.
+  /// Removes the leaf that an unmap consists of; nil when there is more to it: a range over several words, a leaf of
+  /// several words, a hole, or a table that empties and goes.
   @inlinable @inline(__always)
-  func unmapPlainLeaf(_ place: EntryPlace) -> Bool {
-    guard format.isPlainLeaf(load(place.table, place.index), level: place.level) else { return false }
+  func unmapOneLeaf(_ target: UnmapTarget, _ iova: UInt64) -> Int? {
+    let place = target.place
+    let itemLog2 = Format.itemLog2(level: place.level)
+    guard (iova ^ target.last) &>> UInt64(truncatingIfNeeded: itemLog2) == 0,
+      iova & Bits.lowMask(itemLog2) == 0,
+      format.isPlainLeaf(load(place.table, place.index), level: place.level),
+      !countsEntries || metadata[page(place.table)].entries > 1
+    else { return nil }
     store(0, place.table, place.index)
+    count(place.table, -1)
     flush(place.table, place.index..<place.index &+ 1)
-    return true
+    return itemLog2
   }
 
-  /// Counts a removed entry; whether the table is empty now and may go.
+  /// The sync for a single leaf.
   @inlinable @inline(__always)
-  func removesLastEntry(_ place: EntryPlace, root: TableRoot) -> Bool {
-    let page = page(place.table)
-    let left = metadata[page].entries &- 1
-    metadata[page].entries = left
-    return left == 0 && place.level != root.level
-  }
-
-  /// Unlinks the empty tables on the way to an IOVA, from the last level up.
-  @inlinable
-  func pruneTables(at iova: UInt64, root: TableRoot, _ gather: inout Gather) {
-    var pending = Gather()
-    _ = prune(root.physical, level: root.level, iova: iova, root: root, &pending)
-    gather.tables.append(contentsOf: pending.tables, metadata: metadata)
-    if geometry.features.contains(.detailedGather) { gather.tableLevels |= pending.tableLevels }
+  func invalidation(ofLeafAt iova: UInt64, sizeLog2: Int, level: Int) -> InvalidationRequest {
+    let isDetailed = geometry.features.contains(.detailedGather)
+    return InvalidationRequest(
+      first: iova, last: iova | Bits.lowMask(sizeLog2),
+      leafLevels: isDetailed ? 1 &<< UInt8(truncatingIfNeeded: level) : 0)
   }
 
   @inlinable
-  func unmapGeneral(
-    _ iova: UInt64, _ last: UInt64, _ place: EntryPlace, root: TableRoot, _ gather: inout Gather
-  ) -> UInt64 {
+  func unmapGeneral(_ target: UnmapTarget, _ iova: UInt64, _ gather: inout Gather) -> UInt64 {
+    let place = target.place
+    let root = target.root
+    let last = target.last
     var pending = Gather()
     var unmapped: UInt64 = 0
     let shift = UInt64(truncatingIfNeeded: Format.itemLog2(level: place.level))
@@ -230,5 +232,21 @@ struct EntryPlace {
     self.table = table
     self.level = level
     self.index = index
+  }
+}
+
+/// What an unmap has found out before it changes anything.
+@usableFromInline @frozen
+struct UnmapTarget {
+  @usableFromInline var root: TableRoot
+  /// The word of the range's start in the lowest table that spans the range.
+  @usableFromInline var place: EntryPlace
+  @usableFromInline var last: UInt64
+
+  @inlinable @inline(__always)
+  init(root: TableRoot, place: EntryPlace, last: UInt64) {
+    self.root = root
+    self.place = place
+    self.last = last
   }
 }
