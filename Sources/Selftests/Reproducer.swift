@@ -4,12 +4,20 @@ import PageTable
 
 /// How a failure can be seen again.
 enum Reproducer {
-  /// The command line that runs operations, and in what else than the usual they ran.
+  /// The command line that runs operations on a page table made with `options`.
   static func lines(_ configuration: Configuration, _ operations: [Operation], _ options: TargetOptions)
     -> [String]
   {
-    let words = ["ptkit image", "'\(configuration)'"] + operations.map { "'\($0)'" }
-    return ["with \(options.text)", words.joined(separator: " ")]
+    var words = ["ptkit image", "'\(configuration)'"]
+    if options.physicalBase != TargetOptions.imageBase {
+      words.append("--base \(Numbers.hex(options.physicalBase))")
+    }
+    switch options.reclaim {
+    case .never: break
+    case .bounded(let count): words.append("--reclaim bounded:\(count)")
+    case .eager: words.append("--reclaim eager")
+    }
+    return [(words + operations.map { "'\($0)'" }).joined(separator: " ")]
   }
 }
 

@@ -75,8 +75,14 @@ public struct Selftest: Sendable {
     self.body = body
   }
 
-  /// Runs the test; what it throws is a failure.
+  /// Runs the test; what it throws is a failure. A failure says how to run it again.
   public func run(_ context: SelftestContext) -> SelftestOutcome {
+    let outcome = outcome(context)
+    guard case .fail(let details) = outcome, theme != .golden else { return outcome }
+    return .fail(details: details + ["ptkit selftest --seed \(Numbers.hex(context.seed)) \(name)"])
+  }
+
+  private func outcome(_ context: SelftestContext) -> SelftestOutcome {
     do {
       return try body(context)
     } catch let failure as SelftestFailure {

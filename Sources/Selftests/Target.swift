@@ -49,6 +49,9 @@ public struct TargetOptions: Hashable, Sendable {
   /// Table memory of most tests: little, so that a machine is made quickly.
   public static let usualReserve: UInt64 = 64 << 20
 
+  /// Where `ptkit image` puts table memory.
+  static let imageBase = SimulationOptions().physicalBase
+
   public init(physicalBase: UInt64) { self.physicalBase = physicalBase }
 
   /// What differs from the usual, for messages.

@@ -152,5 +152,6 @@ struct MutationTests {
     let command = try #require(details.first { $0.hasPrefix("ptkit image 'amdv1_mock") })
     let operations = command.split(separator: "'").filter { $0.contains("map") }
     #expect(operations.count <= 3, "\(command)")
+    #expect(details.contains("ptkit selftest --seed 0x1 walker.amdv1_mock"))
   }
 }
