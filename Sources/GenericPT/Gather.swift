@@ -73,7 +73,7 @@ extension GenericPageTable {
   func add(_ pending: inout Gather, iova: UInt64, length: UInt64, to gather: inout Gather) {
     let last = iova &+ length &- 1
     if geometry.features.contains(.flushRangeNoGaps), gather.isDisjoint(first: iova, last: last) {
-      synchronize(&gather)
+      synchronizeLocked(&gather)
     }
     gather.add(first: iova, last: last)
     gather.tables.append(contentsOf: pending.tables, metadata: metadata)
@@ -94,8 +94,12 @@ extension GenericPageTable {
   }
 
   /// Invalidates what the gather covers, then releases its tables.
-  @inlinable @inline(__always)
   public func synchronize(_ gather: inout Gather) {
+    withLock { synchronizeLocked(&gather) }
+  }
+
+  @inlinable @inline(__always)
+  func synchronizeLocked(_ gather: inout Gather) {
     guard gather.first <= gather.last || gather.tables.head != 0 else { return }
     memory.synchronizeIOTLB(
       InvalidationRequest(

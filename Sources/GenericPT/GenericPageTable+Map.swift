@@ -49,7 +49,7 @@ extension GenericPageTable {
   func rollBack(iova: UInt64, mapped: UInt64) {
     var gather = Gather()
     _ = unmapLocked(iova: iova, length: mapped, gather: &gather)
-    synchronize(&gather)
+    synchronizeLocked(&gather)
   }
 
   @inlinable @inline(__always)
@@ -116,7 +116,7 @@ extension GenericPageTable {
     let errno = mapSizes(&iova, pa: pa, request, &gather)
     if errno != nil, countsEntries { pruneEmptyTables(at: iova, gather: &gather) }
     // Tables that large leaves replaced wait in the gather.
-    synchronize(&gather)
+    synchronizeLocked(&gather)
     return MapOutcome(errno, mapped: iova &- start)
   }
 

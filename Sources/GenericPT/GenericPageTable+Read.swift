@@ -6,10 +6,12 @@ extension GenericPageTable {
   /// The output address that an IOVA translates to, or nil when nothing is mapped there.
   @inlinable
   public func translate(_ iova: UInt64) -> UInt64? {
-    guard let found = leaf(at: iova) else { return nil }
-    let sizeLog2 =
-      Format.itemLog2(level: found.level) + format.contiguousLog2(found.entry, level: found.level)
-    return format.leafAddress(found.entry, level: found.level) | iova & Bits.lowMask(sizeLog2)
+    withLock {
+      guard let found = leaf(at: iova) else { return nil }
+      let sizeLog2 =
+        Format.itemLog2(level: found.level) + format.contiguousLog2(found.entry, level: found.level)
+      return format.leafAddress(found.entry, level: found.level) | iova & Bits.lowMask(sizeLog2)
+    }
   }
 
   /// The leaf word that maps an IOVA and where it is.
@@ -39,6 +41,11 @@ extension GenericPageTable {
   @inlinable
   public func setDirty(_ iova: UInt64) -> LinuxErrno? {
     guard format.tracksDirty else { return .eopnotsupp }
+    return withLock { setDirtyLocked(iova) }
+  }
+
+  @inlinable
+  func setDirtyLocked(_ iova: UInt64) -> LinuxErrno? {
     guard geometry.holds(first: iova, last: iova, bits: topBits(level: root.level)) else { return .erange }
     guard let found = leaf(at: iova) else { return .enoent }
     let word = words(of: found.table) + found.index
@@ -58,16 +65,24 @@ extension GenericPageTable {
   ) throws(LinuxErrno) -> [DirtyRange] {
     guard format.tracksDirty else { throw .eopnotsupp }
     let last = try Self.last(iova, length)
+    let found = withLock { readDirtyLocked(iova, last, clear: clear) }
+    guard let ranges = found else { throw .erange }
+    if clear, let first = ranges.first, let final = ranges.last {
+      gather.add(first: first.iova, last: final.iova &+ final.length &- 1)
+    }
+    return ranges
+  }
+
+  /// The dirty leaves of a range; nil when it is out of the address space.
+  @inlinable
+  func readDirtyLocked(_ iova: UInt64, _ last: UInt64, clear: Bool) -> [DirtyRange]? {
     let root = self.root
     let bits = topBits(level: root.level)
-    guard geometry.holds(first: iova, last: last, bits: bits) else { throw .erange }
+    guard geometry.holds(first: iova, last: last, bits: bits) else { return nil }
     var ranges: [DirtyRange] = []
     let start = Self.topIndex(iova, level: root.level, bits: bits)
     let end = Self.topIndex(last, level: root.level, bits: bits)
     readDirty(in: root.physical, level: root.level, start...end, iova, last, clear: clear, &ranges)
-    if clear, let first = ranges.first, let final = ranges.last {
-      gather.add(first: first.iova, last: final.iova &+ final.length &- 1)
-    }
     return ranges
   }
 

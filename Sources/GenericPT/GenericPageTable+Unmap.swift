@@ -21,7 +21,7 @@ extension GenericPageTable {
       }
       var gather = Gather()
       let unmapped = unmapGeneral(target, iova, &gather)
-      synchronize(&gather)
+      synchronizeLocked(&gather)
       return unmapped
     }
   }

@@ -235,6 +235,8 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
     memory.releaseTable(at: table, sizeLog2: Int(metadata[page(table)].sizeLog2))
   }
 
+  /// Runs one operation. Where threads share a page table that reclaims tables, readers too take the lock: a table that
+  /// they walk may empty in another thread's range.
   @inlinable @inline(__always)
   func withLock<Result>(_ body: () -> Result) -> Result {
     guard locks else { return body() }
