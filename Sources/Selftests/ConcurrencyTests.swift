@@ -45,8 +45,10 @@ enum ConcurrencyTests {
     }
     if let problem = ground.mapLandmark() { throw fail(problem) }
     let problems = Problems()
+    let meeting = MeetingPoint(threadCount)
     try Threads.run(threadCount) { index in
-      var worker = Worker(ground: ground, index: index, random: random)
+      defer { meeting.leave() }
+      var worker = Worker(ground: ground, meeting: meeting, index: index, random: random)
       if let problem = worker.run() { problems.add("thread \(index): \(problem)") }
     }
     if let problem = problems.first ?? ground.unmapLandmark() { throw fail(problem) }
@@ -151,11 +153,13 @@ private struct CommonGround: Sendable {
 /// One thread's work.
 private struct Worker {
   let ground: CommonGround
+  let meeting: MeetingPoint
   let index: Int
   var random: RandomNumbers
 
-  init(ground: CommonGround, index: Int, random: RandomNumbers) {
+  init(ground: CommonGround, meeting: MeetingPoint, index: Int, random: RandomNumbers) {
     self.ground = ground
+    self.meeting = meeting
     self.index = index
     // Each thread has numbers of its own, from one seed.
     var random = random
@@ -196,6 +200,8 @@ private struct Worker {
     for iova in own {
       if let problem = ground.map(iova, to: pa, granule) { return problem }
     }
+    // Now the pages of all threads are mapped, side by side.
+    meeting.meet()
     for iova in own {
       if let problem = ground.check(iova + granule / 2, pa + granule / 2) ?? ground.unmap(iova, granule)
         ?? ground.check(iova, nil)

@@ -47,6 +47,45 @@ private final class Gate: Sendable {
   func open() { missing.store(0, ordering: .releasing) }
 }
 
+/// Where threads wait for each other time and again. One that will not come any more leaves.
+final class MeetingPoint: Sendable {
+  private struct State {
+    var members: Int
+    var waiting = 0
+    var meetings = 0
+
+    /// Ends the meeting when all are there.
+    mutating func endIfComplete() {
+      guard waiting >= members else { return }
+      waiting = 0
+      meetings += 1
+    }
+  }
+
+  private let state: Mutex<State>
+
+  init(_ members: Int) { state = Mutex(State(members: members)) }
+
+  /// Waits until every member is here.
+  func meet() {
+    let meeting = state.withLock { state in
+      defer {
+        state.waiting += 1
+        state.endIfComplete()
+      }
+      return state.meetings
+    }
+    while state.withLock({ $0.meetings == meeting }) { sched_yield() }
+  }
+
+  func leave() {
+    state.withLock { state in
+      state.members -= 1
+      state.endIfComplete()
+    }
+  }
+}
+
 /// What a thread is started with.
 private final class Start: Sendable {
   private let body: @Sendable () -> Void

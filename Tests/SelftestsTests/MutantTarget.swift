@@ -33,7 +33,7 @@ enum OperationFault: Hashable, Sendable {
   case emptyMapSucceeds
   /// Dirty bits are read, but not taken back.
   case clearsNothing
-  /// Each hundredth map takes its neighbour away.
+  /// A map takes its neighbour away.
   case forgetsNeighbour
 }
 
@@ -133,7 +133,6 @@ final class MutantTable<Format: PageTableFormat>: SimulatedTarget, @unchecked Se
 final class FaultyTable: SimulatedTarget, @unchecked Sendable {
   private let base: any SimulatedTarget
   private let fault: OperationFault
-  private var maps = 0
 
   init(_ base: any SimulatedTarget, _ fault: OperationFault) {
     self.base = base
@@ -172,7 +171,6 @@ final class FaultyTable: SimulatedTarget, @unchecked Sendable {
   private func map(
     _ operation: Operation, _ iova: UInt64, _ pa: UInt64, _ length: UInt64, _ protection: Protection
   ) -> OperationResult {
-    maps += 1
     switch fault {
     case .keepsWhatFailed:
       let result = base.perform(.mapRange(iova: iova, pa: pa, length: length, protection: protection))
@@ -192,7 +190,7 @@ final class FaultyTable: SimulatedTarget, @unchecked Sendable {
     case .losesLastPage where iova &+ length == 0 || (iova &+ length).nonzeroBitCount == 1 && iova >> 30 != 0:
       return .failed(.erange)
     case .emptyMapSucceeds where length == 0: return .ok
-    case .forgetsNeighbour where maps % 100 == 0:
+    case .forgetsNeighbour:
       _ = base.perform(.unmap(iova: iova &- granule, length: granule))
       return base.perform(operation)
     default: return base.perform(operation)
