@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import Conformance
+import Reference
 
 /// How fast golden vectors are checked.
 public struct GoldenRow: Hashable, Sendable, Codable {
@@ -18,9 +19,9 @@ public enum GoldenBenchmark {
   /// Checks every golden file below some paths once.
   ///
   /// - Throws: `GoldenParseError` for a path that is not there.
-  public static func run(paths: [String]) throws -> GoldenRow {
+  public static func run(paths: [String], library: SpecificationLibrary) throws -> GoldenRow {
     let files = try GoldenPaths.expand(paths)
-    let environment = GoldenEnvironment.kit
+    let environment = GoldenEnvironment.kit(library)
     var vectors = 0
     let duration = measure {
       var plan = GoldenPlan()

@@ -2,16 +2,16 @@
 
 import PageTable
 import Reference
-import ReferenceSpecs
 
 extension GoldenEnvironment {
-  /// The kit's own witnesses: the generic implementation in the simulator, and the reference.
-  public static var kit: GoldenEnvironment {
+  /// The kit's own witnesses: the generic implementation in the simulator, and the reference with the specifications
+  /// of a library.
+  public static func kit(_ library: SpecificationLibrary) -> GoldenEnvironment {
     GoldenEnvironment(
       configuration: { try FormatList.entry(named: $0).schema.configuration($1, permissive: true) },
       makeTable: { try FormatList.simulate($0, SimulationOptions(physicalBase: $1)) },
       encoder: { try FormatList.encoder($0) },
-      reference: { try ReferenceSpecs.format($0) })
+      reference: { try library.format($0) })
   }
 }
 

@@ -72,13 +72,6 @@ public enum ReferenceSpecs {
     return try spec.get()
   }
 
-  /// The format of a configuration, ready for use.
-  ///
-  /// - Throws: `SpecError` when there is no specification, or it does not fit the configuration.
-  public static func format(_ configuration: Configuration) throws -> ReferenceFormat {
-    try ReferenceFormat(spec: load(format: configuration.format), configuration: configuration)
-  }
-
   /// Reads a specification from text.
   ///
   /// - Parameter file: the name for error messages.
@@ -86,4 +79,9 @@ public enum ReferenceSpecs {
   public static func parse(yaml: String, file: String) throws -> FormatSpec {
     try SpecReader(yaml: yaml, file: file).format()
   }
+}
+
+extension SpecificationLibrary {
+  /// The specifications of the YAML files, which are part of the binary.
+  public static let embedded = SpecificationLibrary { try ReferenceSpecs.load(format: $0) }
 }

@@ -2,30 +2,36 @@
 
 import Conformance
 import PageTable
+import Reference
 
 /// The golden files of a run.
 public struct GoldenSource: Sendable {
   let plan: GoldenPlan
   let divergences: Divergences
+  let library: SpecificationLibrary
 
   /// Reads golden files; one that does not parse becomes a failing test.
   ///
   /// - Parameters:
   ///   - paths: the files.
   ///   - divergences: the known divergences.
-  public init(paths: [String], divergences: Divergences) {
+  ///   - library: the specifications for the reference.
+  public init(paths: [String], divergences: Divergences, library: SpecificationLibrary) {
     var plan = GoldenPlan()
-    for path in paths { plan.add(path: path, environment: .kit) }
+    for path in paths { plan.add(path: path, environment: .kit(library)) }
     self.plan = plan
     self.divergences = divergences
+    self.library = library
   }
 
   /// Reads the golden files in and below a folder, and its DIVERGENCES.md.
   ///
   /// - Throws: `GoldenParseError` when there are none, or the table of divergences is wrong.
-  public init(folder: String) throws {
+  public init(folder: String, library: SpecificationLibrary) throws {
     let table = "\(folder)/DIVERGENCES.md"
-    self.init(paths: try GoldenPaths.expand([folder]), divergences: try Divergences(contentsOf: table))
+    self.init(
+      paths: try GoldenPaths.expand([folder]), divergences: try Divergences(contentsOf: table),
+      library: library)
   }
 }
 
@@ -53,14 +59,15 @@ extension SelftestContext {
   /// The report of a group, made once.
   fileprivate func report(_ group: GoldenGroup, _ source: GoldenSource) -> GoldenGroupReport {
     if let known = goldenReports[group.name] { return known }
-    let report = GoldenChecker(environment: environment, divergences: source.divergences).check(group)
+    let report = GoldenChecker(environment: environment(source.library), divergences: source.divergences)
+      .check(group)
     goldenReports[group.name] = report
     return report
   }
 
   /// The target and the reference, as the golden check asks for them.
-  private var environment: GoldenEnvironment {
-    var environment = GoldenEnvironment.kit
+  private func environment(_ library: SpecificationLibrary) -> GoldenEnvironment {
+    var environment = GoldenEnvironment.kit(library)
     let target = target
     environment.makeTable = { try target.make($0, TargetOptions(physicalBase: $1)) }
     environment.encoder = { target.capabilities.contains(.encoder) ? try target.encoder($0) : nil }

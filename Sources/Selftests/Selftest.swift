@@ -3,7 +3,6 @@
 import Conformance
 import PageTable
 import Reference
-import ReferenceSpecs
 
 /// Why a test was not run: the fixed, short reasons that test results may show.
 public enum SkipReason: String, Hashable, Sendable, CaseIterable {
@@ -112,15 +111,19 @@ public final class SelftestContext {
   public let seed: UInt64
   /// What is tested.
   public let target: any TargetFactory
+  /// The specifications for the reference.
+  public let library: SpecificationLibrary
   /// How often a failing sequence of operations is tried with fewer of them.
   public let shrinkLimit: Int
   /// The reports of golden files that have been checked, by name.
   var goldenReports: [String: GoldenGroupReport] = [:]
-  private var specs: [String: FormatSpec] = [:]
   private var subjects: [Configuration: Subject] = [:]
 
-  public init(seed: UInt64, target: any TargetFactory, shrinkLimit: Int = 600) {
+  public init(
+    seed: UInt64, target: any TargetFactory, library: SpecificationLibrary, shrinkLimit: Int = 600
+  ) {
     self.seed = seed
+    self.library = library
     self.target = target
     self.shrinkLimit = shrinkLimit
   }
@@ -130,9 +133,7 @@ public final class SelftestContext {
   /// - Throws: `SpecError` when the reference does not know it, `ConfigurationError` when it is refused.
   func subject(_ configuration: Configuration) throws -> Subject {
     if let known = subjects[configuration] { return known }
-    let spec = try specs[configuration.format] ?? ReferenceSpecs.load(format: configuration.format)
-    specs[configuration.format] = spec
-    let subject = try Subject(configuration, ReferenceFormat(spec: spec, configuration: configuration))
+    let subject = try Subject(configuration, library.format(configuration))
     subjects[configuration] = subject
     return subject
   }

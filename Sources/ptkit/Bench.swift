@@ -5,6 +5,7 @@ import Benchmarks
 import Conformance
 import Foundation
 import PageTable
+import ReferenceSpecs
 
 /// `ptkit bench`: what map and unmap cost, beside what they must cost.
 struct Bench: ParsableCommand {
@@ -50,7 +51,7 @@ struct Bench: ParsableCommand {
     }
     let path = golden ?? ProcessInfo.processInfo.environment["PTKIT_GOLDEN"] ?? "Golden"
     if golden != nil || FileManager.default.fileExists(atPath: path) {
-      report.golden = try GoldenBenchmark.run(paths: [path])
+      report.golden = try GoldenBenchmark.run(paths: [path], library: .embedded)
     }
     if json {
       let encoder = JSONEncoder()

@@ -31,7 +31,7 @@ struct Decode: ParsableCommand {
   var value: UInt64
 
   func run() throws {
-    let format = try ReferenceSpecs.format(FormatList.configuration(config))
+    let format = try SpecificationLibrary.embedded.format(FormatList.configuration(config))
     guard (0..<format.levelCount).contains(level) else {
       throw InputError("\(config): no level \(level); levels are 0 to \(format.levelCount - 1)")
     }

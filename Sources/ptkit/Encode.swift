@@ -67,7 +67,7 @@ struct Encode: ParsableCommand {
   }
 
   func run() throws {
-    let format = try ReferenceSpecs.format(FormatList.configuration(config))
+    let format = try SpecificationLibrary.embedded.format(FormatList.configuration(config))
     let word: UInt64?
     let refusal: String
     if kind == .leaf, let size, let prot {

@@ -98,7 +98,7 @@ struct ConfigurationDescription {
 
   init(_ configuration: Configuration) throws {
     self.configuration = configuration
-    format = try ReferenceSpecs.format(configuration)
+    format = try SpecificationLibrary.embedded.format(configuration)
   }
 
   var lines: [String] { ["\(configuration) (\(configuration.slug))"] + levelLines }

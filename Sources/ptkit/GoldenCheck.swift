@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Conformance
+import ReferenceSpecs
 import TAP
 
 /// `ptkit golden check`
@@ -34,7 +35,7 @@ struct GoldenCheckCommand: ParsableCommand {
       paths = [home]
     }
     var plan = GoldenPlan()
-    for file in try GoldenPaths.expand(paths) { plan.add(path: file, environment: .kit) }
+    for file in try GoldenPaths.expand(paths) { plan.add(path: file, environment: .kit(.embedded)) }
     let status = try GoldenCheckRun(
       plan: plan, divergences: Self.divergences(for: paths), isSummary: summary
     ).run()
@@ -57,7 +58,7 @@ struct GoldenCheckRun {
 
   /// Prints the stream; returns the exit status.
   func run() -> ExitStatus {
-    let checker = GoldenChecker(environment: .kit, divergences: divergences.table)
+    let checker = GoldenChecker(environment: .kit(.embedded), divergences: divergences.table)
     let points = plan.failures.count + (isSummary ? plan.groups.count : plan.itemCount)
     let writer = TAPWriter(plan: points + (divergences.isFullRun ? 1 : 0))
     for failure in plan.failures {

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Conformance
+import ReferenceSpecs
 import TAP
 
 /// `ptkit golden propose`
@@ -20,7 +21,7 @@ struct GoldenProposeCommand: ParsableCommand {
   var file: String
 
   func run() throws {
-    guard let proposal = try GoldenProposal.write(path: file, environment: .kit) else {
+    guard let proposal = try GoldenProposal.write(path: file, environment: .kit(.embedded)) else {
       print("\(file): nothing to propose")
       return
     }

@@ -99,7 +99,7 @@ struct Image: ParsableCommand {
   }
 
   private func referenceImage(of table: any SimulatedTarget) throws -> TableImage {
-    let format = try ReferenceSpecs.format(table.configuration)
+    let format = try SpecificationLibrary.embedded.format(table.configuration)
     return try TableImage(
       root: table.root, memory: table.memory,
       wordCount: { format.wordCount(level: $0, isRoot: $1) },

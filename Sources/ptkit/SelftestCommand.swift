@@ -3,6 +3,7 @@
 import ArgumentParser
 import Conformance
 import PageTable
+import ReferenceSpecs
 import Selftests
 import TAP
 
@@ -63,12 +64,12 @@ struct SelftestCommand: ParsableCommand {
     let canMeanGolden =
       names.isEmpty || names.contains { $0.hasPrefix("golden") || $0.contains("*") || $0.contains("?") }
     if !canMeanGolden, let chosen = try? Selftests.select(names, from: Selftests.all()) { return chosen }
-    let golden = try GoldenFiles.home.map { try GoldenSource(folder: $0) }
+    let golden = try GoldenFiles.home.map { try GoldenSource(folder: $0, library: .embedded) }
     return try Selftests.select(names, from: Selftests.all(golden: golden))
   }
 
   private func run(_ tests: [Selftest]) -> ExitStatus {
-    let context = SelftestContext(seed: seed, target: target.factory)
+    let context = SelftestContext(seed: seed, target: target.factory, library: .embedded)
     let writer = TAPWriter(plan: tests.count)
     writer.expect(tests.map(\.name))
     writer.comment("ptkit \(PTKit.configuration.version) target \(target.rawValue) seed \(Numbers.hex(seed))")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import PageTable
+import ReferenceSpecs
 import Testing
 
 @testable import Conformance
@@ -146,7 +147,7 @@ import Testing
     let table = "| case | check | reason |\n|---|---|---|\n| *-overflows | walk | Linux |\n"
     let divergences = try Divergences(text: table, path: "D.md")
     let report = try #require(
-      try Tiny.check(DivergenceExample.overflow.text, .kit, divergences: divergences).first)
+      try Tiny.check(DivergenceExample.overflow.text, .kit(.embedded), divergences: divergences).first)
     #expect(report.outcome == .fail)
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import PageTable
+import Reference
 import ReferenceSpecs
 import Testing
 
@@ -36,7 +37,7 @@ struct DivergenceExample: Sendable, CustomTestStringConvertible {
 
   func report(
     text: String? = nil, rows: [DivergenceCondition]? = nil, format: String? = nil,
-    environment: GoldenEnvironment = .kit
+    environment: GoldenEnvironment = .kit(.embedded)
   ) throws -> GoldenItemReport {
     let divergences = try Divergences(
       text: Self.table(rows ?? [condition], format: format), path: "D.md")
@@ -210,9 +211,10 @@ private struct SkewedReference: GoldenReference {
 extension GoldenEnvironment {
   /// The kit's witnesses, with walks to the page at `iova` that end in `translation`.
   static func skewed(at iova: UInt64, _ translation: GoldenTranslation) -> GoldenEnvironment {
-    var environment = GoldenEnvironment.kit
+    var environment = GoldenEnvironment.kit(.embedded)
     environment.reference = {
-      SkewedReference(base: try ReferenceSpecs.format($0), iova: iova, translation: translation)
+      SkewedReference(
+        base: try SpecificationLibrary.embedded.format($0), iova: iova, translation: translation)
     }
     return environment
   }

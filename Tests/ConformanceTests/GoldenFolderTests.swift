@@ -2,6 +2,7 @@
 
 import Foundation
 import PageTable
+import ReferenceSpecs
 import Testing
 
 @testable import Conformance
@@ -26,8 +27,8 @@ import Testing
       for picked in Self.picks(section) {
         func outcome(_ section: GoldenSection) -> GoldenOutcome? {
           var plan = GoldenPlan()
-          plan.add(GoldenFile(path: path, sections: [section]), environment: .kit)
-          let checker = GoldenChecker(environment: .kit, divergences: divergences)
+          plan.add(GoldenFile(path: path, sections: [section]), environment: .kit(.embedded))
+          let checker = GoldenChecker(environment: .kit(.embedded), divergences: divergences)
           return checker.check(plan).first?.outcome
         }
         // Items that do not bind or are known to diverge prove nothing.

@@ -77,7 +77,7 @@ enum TestConfigurations {
 
 /// The reference of a configuration text.
 func reference(_ text: String) throws -> ReferenceFormat {
-  try ReferenceSpecs.format(TestConfigurations.parse(text))
+  try SpecificationLibrary.embedded.format(TestConfigurations.parse(text))
 }
 
 /// A stretch of table memory.

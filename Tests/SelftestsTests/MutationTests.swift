@@ -3,6 +3,7 @@
 import Conformance
 import GenericPT
 import PageTable
+import ReferenceSpecs
 import Synchronization
 import Testing
 
@@ -18,7 +19,7 @@ struct MutationTests {
   /// The failures of tests on a target.
   private func failures(_ name: String, on target: any TargetFactory, shrinkLimit: Int = 0) throws -> [String]
   {
-    let context = SelftestContext(seed: 1, target: target, shrinkLimit: shrinkLimit)
+    let context = SelftestContext(seed: 1, target: target, library: .embedded, shrinkLimit: shrinkLimit)
     return try Selftests.select([name], from: Self.tests).flatMap { test -> [String] in
       if case .fail(let details) = test.run(context) { details } else { [] }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import PageTable
+import ReferenceSpecs
 import TAP
 import Testing
 
@@ -57,7 +58,7 @@ struct RegistryTests {
 
   @Test("what a target cannot do is skipped, with the reason")
   func gaps() throws {
-    let context = SelftestContext(seed: 1, target: MutantFactory(capabilities: []))
+    let context = SelftestContext(seed: 1, target: MutantFactory(capabilities: []), library: .embedded)
     for name in ["events.vtdss", "concurrency.vtdss", "allocfail.vtdss", "semantics.vtdss.eager_keeps_none"] {
       let test = try #require(try Selftests.select([name], from: tests).first)
       guard case .skip(.target, let detail) = test.run(context) else {

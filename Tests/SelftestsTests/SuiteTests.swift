@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import PageTable
+import ReferenceSpecs
 import Testing
 
 @testable import Conformance
@@ -17,7 +18,7 @@ struct SuiteTests {
       "concurrency.amdv1", "roundtrip.armv8.s1.4k.ias39.oas40",
     ])
   func seeds(seed: UInt64, name: String) throws {
-    let context = SelftestContext(seed: seed, target: SimulatorFactory())
+    let context = SelftestContext(seed: seed, target: SimulatorFactory(), library: .embedded)
     for test in try Selftests.select([name], from: Selftests.all()) {
       #expect(test.run(context) == .pass, "\(test.name)")
     }
@@ -25,7 +26,7 @@ struct SuiteTests {
 
   @Test("the same seed makes the same operations")
   func deterministic() throws {
-    let context = SelftestContext(seed: 1, target: SimulatorFactory())
+    let context = SelftestContext(seed: 1, target: SimulatorFactory(), library: .embedded)
     let subject = try context.subject(FormatList.configuration("vtdss"))
     var generators = [1, 1, 2].map { OperationGenerator(subject, RandomNumbers(seed: $0)) }
     let made = generators.indices.map { generators[$0].operations(200) }
@@ -40,11 +41,11 @@ struct SuiteTests {
   @Test("golden files pass, and fail on a target with a wrong bit")
   func golden() throws {
     let source = GoldenSource(
-      paths: ["\(Self.golden)/amdv1_mock/cases.golden"], divergences: Divergences())
+      paths: ["\(Self.golden)/amdv1_mock/cases.golden"], divergences: Divergences(), library: .embedded)
     let tests = GoldenTests.tests(source).filter { $0.name != "golden.divergences" }
     #expect(!tests.isEmpty)
-    let good = SelftestContext(seed: 1, target: SimulatorFactory())
-    let bad = SelftestContext(seed: 1, target: MutantFactory(format: .leafBit(61)))
+    let good = SelftestContext(seed: 1, target: SimulatorFactory(), library: .embedded)
+    let bad = SelftestContext(seed: 1, target: MutantFactory(format: .leafBit(61)), library: .embedded)
     for test in tests {
       #expect(!test.run(good).isFailure, "\(test.name)")
       #expect(test.run(bad).isFailure, "\(test.name)")
@@ -53,8 +54,9 @@ struct SuiteTests {
 
   @Test("a golden file that does not parse is a failing test")
   func unreadable() throws {
-    let source = GoldenSource(paths: ["\(Self.golden)/no-such.golden"], divergences: Divergences())
+    let source = GoldenSource(
+      paths: ["\(Self.golden)/no-such.golden"], divergences: Divergences(), library: .embedded)
     let test = try #require(GoldenTests.tests(source).first)
-    #expect(test.run(SelftestContext(seed: 1, target: SimulatorFactory())).isFailure)
+    #expect(test.run(SelftestContext(seed: 1, target: SimulatorFactory(), library: .embedded)).isFailure)
   }
 }
