@@ -9,6 +9,13 @@ struct OperationInFlight {
   /// The ranges that were synced meanwhile, both ends inclusive.
   var syncs: [ClosedRange<UInt64>] = []
 
+  /// The first of `length` bytes from `first` on that no sync covers.
+  func uncovered(_ first: UInt64, length: UInt64) -> UInt64? {
+    guard length > 0 else { return nil }
+    let (last, overflow) = first.addingReportingOverflow(length - 1)
+    return uncovered(first, overflow ? .max : last)
+  }
+
   /// The first address from `first` to `last` that no sync covers.
   func uncovered(_ first: UInt64, _ last: UInt64) -> UInt64? {
     var next = first
@@ -73,15 +80,18 @@ extension EventChecker {
   private mutating func checkCover(
     of ended: OperationInFlight, _ result: OperationResult, _ logged: LoggedEvent
   ) {
-    let start: UInt64
-    switch ended.operation {
-    case .unmap(let iova, _), .unmapPages(let iova, _, _): start = iova
+    switch (ended.operation, result) {
+    case (.unmap(let iova, _), .unmapped(let bytes)), (.unmapPages(let iova, _, _), .unmapped(let bytes)):
+      guard let missing = ended.uncovered(iova, length: bytes) else { return }
+      report(
+        .unmapIsSynced, "\(Numbers.hex(missing)) was unmapped, and no sync covers it", [ended.begin, logged])
+    case (.dirty(_, _, clear: true), .dirty(let ranges)):
+      guard let missing = ranges.lazy.compactMap({ ended.uncovered($0.iova, length: $0.length) }).first
+      else { return }
+      report(
+        .clearedDirtyIsSynced, "\(Numbers.hex(missing)) was made clean, and no sync covers it",
+        [ended.begin, logged])
     default: return
     }
-    guard case .unmapped(let bytes) = result, bytes > 0 else { return }
-    let (sum, overflow) = start.addingReportingOverflow(bytes - 1)
-    guard let missing = ended.uncovered(start, overflow ? .max : sum) else { return }
-    report(
-      .unmapIsSynced, "\(Numbers.hex(missing)) was unmapped, and no sync covers it", [ended.begin, logged])
   }
 }

@@ -24,6 +24,9 @@ public enum EventRule: String, Hashable, Sendable, CaseIterable {
   case announcedReleases
   /// What an unmap reported as removed is covered by syncs before it returns.
   case unmapIsSynced
+  /// The leaves whose dirty state was read and cleared are covered by syncs before that is reported, for
+  /// the IOMMU does not mark a page again that it knows to be dirty.
+  case clearedDirtyIsSynced
   /// A sync has first ≤ last.
   case syncRange
   /// Writes, flushes, installs and top changes concern allocated tables.

@@ -263,6 +263,23 @@ private func broken(_ events: [MemoryEvent], incoherent: Bool = true) -> [EventR
     #expect(unmap([], .unmapPages(iova: 0, pageSize: 4096, count: 2)) == [.unmapIsSynced])
   }
 
+  @Test func whatWasMadeCleanIsSynced() {
+    func dirty(_ syncs: [MemoryEvent], clear: Bool = true) -> [EventRule] {
+      let operation = PageTable.Operation.dirty(iova: 0, length: 0x8000, clear: clear)
+      let ranges = [DirtyRange(iova: 0x1000, length: 0x1000), DirtyRange(iova: 0x4000, length: 0x2000)]
+      return broken(Log.empty + [.begin(id: 3, operation)] + syncs + [.end(id: 3, .dirty(ranges))])
+    }
+    #expect(dirty([]) == [.clearedDirtyIsSynced])
+    #expect(dirty([], clear: false) == [])
+    #expect(dirty(Log.sync(0x1000, 0x5fff)) == [])
+    #expect(dirty(Log.sync(0x4000, 0x5fff) + Log.sync(0x1000, 0x1fff)) == [])
+    #expect(dirty(Log.sync(0x1000, 0x5ffe)) == [.clearedDirtyIsSynced])
+    #expect(dirty(Log.sync(0x1001, 0x5fff)) == [.clearedDirtyIsSynced])
+    #expect(dirty(Log.sync(0x4000, 0x5fff)) == [.clearedDirtyIsSynced])
+    let nothing = PageTable.Operation.dirty(iova: 0, length: 0x8000, clear: true)
+    #expect(broken(Log.empty + [.begin(id: 3, nothing), .end(id: 3, .dirty([]))]) == [])
+  }
+
   @Test func theEndOfTheAddressSpaceIsSynced() {
     let last = PageTable.Operation.unmap(iova: 0xffff_ffff_ffff_f000, length: 0x1000)
     #expect(unmap(Log.sync(0xffff_ffff_ffff_f000, .max), removed: 0x1000, last) == [])
