@@ -41,7 +41,7 @@ enum AllocationFailureTests {
       .map(iova: span.lowerBound, pa: 0, length: granule, protection: usual),
       .map(iova: span.lowerBound + border - granule * 2, pa: granule, length: granule * 4, protection: usual),
     ]
-    if next < top - large * 2 {
+    if large > granule, next < top - large * 2 {
       operations += [
         .maprange(next + large - granule * 2, pa: large - granule * 2, length: large + granule * 4, usual),
         .unmap(iova: next + large - granule * 2, length: granule * 2),
@@ -68,6 +68,7 @@ enum AllocationFailureTests {
       leaves = known
       try session.perform(.allocationBudget(pages: budget))
       let failed = try session.performShortOfMemory(operation)
+      try session.checkNoEmptyTables()
       try session.perform(.allocationBudget(pages: nil))
       if failed {
         try retry(operation, session, leavesBefore: known)

@@ -48,6 +48,7 @@ struct ArmConfiguration {
       texts.append("stage=2,granule=\(granule),ias=44,oas=44")
       texts.append("stage=1,granule=\(granule),coherent=0")
       texts.append("stage=1,granule=\(granule),coherent=0,quirks=ns")
+      texts.append("stage=1,granule=\(granule),coherent=0,contig=1")
       texts.append("stage=1,granule=\(granule),quirks=hd")
       texts.append("stage=1,granule=\(granule),ias=39,quirks=ttbr1")
       texts.append("stage=2,granule=\(granule),quirks=s2fwb")
@@ -57,6 +58,9 @@ struct ArmConfiguration {
       texts.append("stage=\(stage),granule=64k,ias=52,oas=52,contig=1")
     }
     texts.append("stage=2,granule=16k,ias=40,oas=44")
+    // Leaf sizes left out, between others and at the end.
+    texts.append("stage=1,granule=4k,pgsizes=0x40001000")
+    texts.append("stage=2,granule=64k,pgsizes=0x10000")
     return texts
   }()
 
