@@ -45,7 +45,7 @@ struct SemanticsCase: Sendable {
 enum SemanticsTests {
   static let cases =
     SizeCases.all + BusyCases.all + UnmapCases.all + TableCases.all + BoundaryCases.all + ErrorCases.all
-    + DirtyCases.all
+    + DirtyCases.all + SyncCases.all
 
   /// Tests for one configuration of each shape: what else differs changes words, not rules.
   static func tests(_ configurations: [Configuration]) -> [Selftest] {

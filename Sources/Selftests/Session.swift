@@ -235,6 +235,24 @@ final class Session {
     )
   }
 
+  /// Where empty tables are reclaimed, the top and what grew above an empty top are the only ones that may be empty.
+  func checkNoEmptyTables() throws {
+    guard options.reclaim != .never else { return }
+    let image = try table.image()
+    let used = Set(image.words.map(\.table))
+    // A top that grew points to the one before it with its first word.
+    var former: Set<Int> = [0]
+    for word in image.words where subject.isDynamic && word.index == 0 && former.contains(word.table) {
+      if let child = word.child { former.insert(child) }
+    }
+    for word in image.words {
+      guard let child = word.child, !used.contains(child), !former.contains(child) else { continue }
+      throw failure(
+        "with \(options.text), an empty table of level \(word.level - 1) is left at \(TableImage(words: [word]).lines.joined())"
+      )
+    }
+  }
+
   // MARK: Text
 
   func failure(_ problem: String) -> SelftestFailure {

@@ -49,6 +49,10 @@ struct FormatShape: Hashable, Sendable {
   var ignoresDirty: Bool { !tracksDirty }
   /// Whether the top grows on demand.
   var isDynamic: Bool { geometry.features.contains(.dynamicTop) }
+  /// Whether a sync says which levels lost leaves and tables.
+  var gathersLevels: Bool { geometry.features.contains(.detailedGather) }
+  /// Whether no sync may cover what did not change, and leaves can take the place of tables.
+  var syncsNoGaps: Bool { geometry.features.contains(.flushRangeNoGaps) && hasLargeLeaves }
   /// Whether addresses have a lower and an upper half.
   var isSignExtended: Bool { geometry.features.contains(.signExtend) }
 }

@@ -45,6 +45,7 @@ enum WalkerTests {
       throw problem(fewer, subject, context.target, options) ?? failure
     }
     try spread(subject, context)
+    try refusals(subject, context)
     return .pass
   }
 
@@ -57,6 +58,7 @@ enum WalkerTests {
       for operation in operations { try session.perform(operation) }
       try session.checkAll()
       try session.checkImage()
+      try session.checkNoEmptyTables()
       return nil
     } catch let failure as SelftestFailure {
       return failure
@@ -76,6 +78,29 @@ enum WalkerTests {
       let iova = start + index * step
       try session.perform(
         .map(iova: iova, pa: iova & Bits.lowMask(30), length: subject.granule, protection: [.read, .write]))
+    }
+    try session.checkAll()
+  }
+
+  /// Everything that can be wrong with a map, alone and together: which error comes first is the model's.
+  private static func refusals(_ subject: Subject, _ context: SelftestContext) throws {
+    let session = try Session(subject, context.target)
+    let granule = subject.granule
+    let place = subject.place(granule * 64)
+    let outputBits = subject.shape.geometry.outputBits
+    let wide = outputBits < 64 ? Bits.bit(outputBits) : 0
+    let beyond = subject.spans[0].upperBound &+ 1
+    let ranges: [(iova: UInt64, length: UInt64)] = [
+      (place, granule), (place, 0), (place, granule + 1), (place + 1, granule), (0 &- granule, granule * 2),
+      (1 &- granule, granule * 2), (beyond, granule), (beyond &+ 1, granule), (beyond, 0),
+    ]
+    for protection in [[], .cache, .read, .write, [.read, .write]] as [Protection] {
+      for pa in [0, 1, wide, wide | 1] {
+        for range in ranges where !subject.shape.isSignExtended || range.iova < beyond || range.length == 0 {
+          try session.perform(
+            .map(iova: range.iova, pa: pa, length: range.length, protection: protection))
+        }
+      }
     }
     try session.checkAll()
   }

@@ -16,6 +16,10 @@ enum MemoryFault: Hashable, Sendable, CaseIterable {
   case neverSyncs
   /// Only the first byte of a range is invalidated.
   case syncsLittle
+  /// An invalidation tells no levels.
+  case hidesLevels
+  /// An invalidation that releases tables covers a whole aligned gigabyte.
+  case syncsMuch
   /// Caches are not written back.
   case neverFlushes
   /// New tables are not written back.
@@ -82,6 +86,14 @@ final class MutantMemory: TableMemory, Sendable {
       var little = request
       little.last = little.first
       recorder.synchronizeIOTLB(little)
+    case .hidesLevels:
+      recorder.synchronizeIOTLB(
+        InvalidationRequest(first: request.first, last: request.last, released: request.released))
+    case .syncsMuch where request.released > 0:
+      var much = request
+      much.first &= ~0x3fff_ffff
+      much.last |= 0x3fff_ffff
+      recorder.synchronizeIOTLB(much)
     case .syncsLate where request.released > 0: state.withLock { $0.late = request }
     default: recorder.synchronizeIOTLB(request)
     }

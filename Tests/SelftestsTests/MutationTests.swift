@@ -141,9 +141,28 @@ struct MutationTests {
     try expectCaught("iova_stress.armv8.s1.64k.ias48.oas48.\(name)", mutant)
   }
 
-  @Test("empty tables that stay", arguments: ["eager_keeps_none", "bounded_keeps_few"])
+  @Test(
+    "empty tables that stay",
+    arguments: [
+      "semantics.vtdss.eager_keeps_none", "semantics.vtdss.bounded_keeps_few",
+      "walker.armv8.s1.16k.ias48.oas48",
+      "allocfail.vtdss",
+    ])
   func reclaim(name: String) throws {
-    try expectCaught("semantics.vtdss.\(name)", MutantFactory(reclaim: .never))
+    try expectCaught(name, MutantFactory(reclaim: .never))
+  }
+
+  @Test(
+    "invalidations that say too little or cover too much",
+    arguments: [
+      ("riscv64.sv39.sync_tells_leaf_levels", MemoryFault.hidesLevels),
+      ("riscv64.sv48.sync_tells_table_levels", .hidesLevels),
+      ("riscv64.sv57.sync_tells_levels_together", .hidesLevels),
+      ("amdv1.dynamic_top-flush_range_no_gaps-encrypt_tables-force_coherence.sync_passes_no_gap", .syncsMuch),
+      ("amdv1.sync_of_hole", .syncsMuch),
+    ])
+  func invalidations(name: String, fault: MemoryFault) throws {
+    try expectCaught("semantics.\(name)", MutantFactory(memory: fault))
   }
 
   @Test("a failure comes with few operations and the command line that shows it")
