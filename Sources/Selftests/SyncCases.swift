@@ -80,6 +80,24 @@ enum SyncCases {
       }
       try session.checkNoEmptyTables()
     },
+    SemanticsCase("sync_of_pruned_tables", needs: [.faultInjection, .reclaim], reclaim: .eager) { session in
+      // Memory for one of the tables that a map needs: the table goes again, and walks may have found it.
+      let subject = session.subject
+      guard session.table.keepsNotes, subject.reference.rootLevel > 1 else { return }
+      let iova = subject.place(subject.granule * 64) + subject.granule
+      let operation = Operation.map(iova: iova, pa: 0, length: subject.granule, protection: .usual)
+      try session.perform(.allocationBudget(pages: subject.pagesPerTable))
+      _ = session.table.takeNotes()
+      guard try session.performShortOfMemory(operation) else {
+        throw session.failure("\(operation): ENOMEM expected")
+      }
+      let found = session.table.takeNotes()
+      try session.perform(.allocationBudget(pages: nil))
+      guard found == [.sync(first: iova, last: iova, released: 1)] else {
+        throw session.failure("expected one sync at the address that releases a table, found \(text(found))")
+      }
+      try session.checkNoEmptyTables()
+    },
   ]
 
   private static func text(_ notes: [OperationNote]) -> String { notes.map(\.text).joined(separator: ", ") }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+import Conformance
 import PageTable
 
 /// When tables come and go.
@@ -73,6 +74,9 @@ enum TableCases {
     },
     SemanticsCase("bounded_keeps_few", needs: .reclaim, reclaim: .bounded(2)) { session in
       try comeAndGo(session, kept: 2)
+    },
+    SemanticsCase("bounded_reuses", needs: [.reclaim, .accounting], reclaim: .bounded(2)) { session in
+      try reuse(session, kept: 2)
     },
     SemanticsCase("wide_top", if: \.hasWideTop) { session in
       // Concatenated start tables are one: runs cross their borders, and indices go beyond one table's.
@@ -180,6 +184,32 @@ extension TableCases {
       let limit = fresh + (kept + max(0, tops) * (round + 1)) * subject.pagesPerTable
       guard pages <= limit else {
         throw session.failure("nothing is mapped, and \(pages) pages of tables are left, \(limit) may be")
+      }
+    }
+  }
+
+  /// Fills and empties more tables than are kept, again and again: each time all but `kept` are allocated anew.
+  private static func reuse(_ session: Session, kept: Int) throws {
+    guard let shift = session.subject.reference.shift(level: 1),
+      let table = session.table as? any MachineTarget
+    else { return }
+    let granule = session.subject.granule
+    let place = session.subject.place(Bits.bit(shift))
+    let pages = (0..<4 as Range<UInt64>).map { place + $0 << UInt64(shift) + granule }
+    guard pages[3] <= session.subject.spans[0].upperBound - granule else { return }
+    // A page of its own keeps the tables above.
+    try session.map(place + granule * 8, to: 0, granule)
+    for round in 0..<3 {
+      let before = table.machine.totalAllocations
+      for iova in pages { try session.map(iova, to: 0, granule) }
+      let allocated = table.machine.totalAllocations - before
+      for iova in pages { try session.unmap(iova, granule, removes: granule) }
+      // The first of the tables is the one that stays. In the first round none is kept yet.
+      guard round > 0 else { continue }
+      guard allocated == pages.count - 1 - kept else {
+        throw session.failure(
+          "\(pages.count - 1) tables are filled again, \(kept) of them kept before, and \(allocated) were allocated"
+        )
       }
     }
   }

@@ -152,6 +152,11 @@ struct MutationTests {
     try expectCaught(name, MutantFactory(reclaim: .never))
   }
 
+  @Test("kept tables that are not used again")
+  func reuse() throws {
+    try expectCaught("semantics.vtdss.bounded_reuses", MutantFactory(reclaim: .eager))
+  }
+
   @Test(
     "invalidations that say too little or cover too much",
     arguments: [
@@ -159,7 +164,7 @@ struct MutationTests {
       ("riscv64.sv48.sync_tells_table_levels", .hidesLevels),
       ("riscv64.sv57.sync_tells_levels_together", .hidesLevels),
       ("amdv1.dynamic_top-flush_range_no_gaps-encrypt_tables-force_coherence.sync_passes_no_gap", .syncsMuch),
-      ("amdv1.sync_of_hole", .syncsMuch),
+      ("amdv1.sync_of_hole", .syncsMuch), ("vtdss.sync_of_pruned_tables", .neverSyncs),
     ])
   func invalidations(name: String, fault: MemoryFault) throws {
     try expectCaught("semantics.\(name)", MutantFactory(memory: fault))
