@@ -14,6 +14,8 @@ public enum SkipReason: String, Hashable, Sendable, CaseIterable {
   case resultsDiffer = "results differ"
   /// A vector of a configuration that the target does not have.
   case configuration = "configuration"
+  /// Golden files are not where they are looked for.
+  case goldenFiles = "no golden files"
 }
 
 /// How a test came out.

@@ -20,6 +20,11 @@ public enum Selftests {
       + IOVAStressTests.tests(configurations)
   }
 
+  /// What stands for the golden files' tests where there are none.
+  public static let missingGolden = Selftest(name: "golden.files", .golden, configuration: "") { _ in
+    .skip(.goldenFiles, detail: "no folder Golden found: set PTKIT_GOLDEN to run its tests")
+  }
+
   /// The tests that `patterns` name, in the order of `tests`; all when there is no pattern.
   ///
   /// A pattern is a name, a name's first words (`walker`, `walker.armv8`), or a glob with `*` and `?`.

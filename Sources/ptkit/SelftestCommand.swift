@@ -65,7 +65,8 @@ struct SelftestCommand: ParsableCommand {
       names.isEmpty || names.contains { $0.hasPrefix("golden") || $0.contains("*") || $0.contains("?") }
     if !canMeanGolden, let chosen = try? Selftests.select(names, from: Selftests.all()) { return chosen }
     let golden = try GoldenFiles.home.map { try GoldenSource(folder: $0, library: .embedded) }
-    return try Selftests.select(names, from: Selftests.all(golden: golden))
+    let standIn = golden == nil ? [Selftests.missingGolden] : []
+    return try Selftests.select(names, from: standIn + Selftests.all(golden: golden))
   }
 
   private func run(_ tests: [Selftest]) -> ExitStatus {
@@ -73,9 +74,6 @@ struct SelftestCommand: ParsableCommand {
     let writer = TAPWriter(plan: tests.count)
     writer.expect(tests.map(\.name))
     writer.comment("ptkit \(PTKit.configuration.version) target \(target.rawValue) seed \(Numbers.hex(seed))")
-    if names.isEmpty, GoldenFiles.home == nil {
-      writer.comment("no golden files found: set PTKIT_GOLDEN to run their tests")
-    }
     for test in tests {
       writer.start(test.name)
       writer.report(TAPResult(test.name, test.run(context)))

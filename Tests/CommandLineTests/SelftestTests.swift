@@ -77,7 +77,7 @@ struct SelftestTests {
     #expect(try selftest(["walker.amdv1_mock", "--seed", "42"]).output == first.output)
   }
 
-  @Test("golden tests are left out where there are no golden files")
+  @Test("where there are no golden files, a skip stands for their tests")
   func noGolden() throws {
     let scratch = try Scratch()
     let copy = scratch.path("ptkit")
@@ -85,8 +85,11 @@ struct SelftestTests {
     let run = try Run.program(copy, ["selftest", "roundtrip.vtdss"])
     #expect(run.status == 0)
     #expect(run.streamDefects == [])
-    #expect(try Run.program(copy, ["selftest", "golden"]).status == 64)
-    #expect(try Run.program(copy, ["selftest", "--list"]).lines.allSatisfy { !$0.hasPrefix("golden") })
+    let golden = try Run.program(copy, ["selftest", "golden"])
+    #expect(golden.status == 0)
+    #expect(golden.lines.contains("ok 1 golden.files # SKIP no golden files"))
+    let listed = try Run.program(copy, ["selftest", "--list"]).lines.filter { $0.hasPrefix("golden") }
+    #expect(listed.count == 1)
   }
 
   @Test("a golden file that does not parse fails; a folder without golden files is bad input")
