@@ -28,7 +28,7 @@ public struct GenericEncoder: Sendable {
       return format.tracksDirty ? format.dirtied(word) : nil
     }
     encodeTable = { level, pa in
-      let tableMask = Bits.lowMask(Format.indexBits + 3)
+      let tableMask = Bits.lowMask(Format.tableLog2)
       guard level > 0, level <= topLevel, pa & tableMask == 0,
         pa & ~Bits.lowMask(Format.addressFieldBits) == 0
       else { return nil }

@@ -9,7 +9,7 @@ extension SimulationOptions {
   ///
   /// - Throws: `ConfigurationError` when a pointer cannot even hold the first table's address.
   func reachableReserve<Format: PageTableFormat>(_ format: Format) throws -> UInt64 {
-    let tableBytes = Bits.bit(Format.indexBits + 3)
+    let tableBytes = Bits.bit(Format.tableLog2)
     func isReached(_ table: UInt64) -> Bool {
       format.tableAddress(format.tableEntry(table, level: 1), level: 1) == table
     }

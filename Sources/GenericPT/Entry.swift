@@ -76,25 +76,3 @@ enum Entry {
     for index in 0..<count { store(0, word + index) }
   }
 }
-
-/// A lock that is held for a few instructions at a time.
-@usableFromInline
-final class SpinLock: Sendable {
-  @usableFromInline let held = Atomic<Bool>(false)
-
-  @usableFromInline init() {}
-
-  @inlinable @inline(__always)
-  func acquire() {
-    while held.exchange(true, ordering: .acquiring) {
-      while held.load(ordering: .relaxed) { _spin() }
-    }
-  }
-
-  @inlinable @inline(__always)
-  func release() { held.store(false, ordering: .releasing) }
-
-  /// Tells the processor that this is a wait loop.
-  @inlinable @inline(__always)
-  func _spin() { atomicMemoryFence(ordering: .acquiring) }
-}

@@ -118,7 +118,7 @@ extension GenericPageTable {
     while let table = list.popFirst(metadata: metadata, base: physicalBase) {
       let page = metadata[page(table)]
       // A table with entries was unlinked with empty tables below it; only an all-zero one can be reused as it is.
-      if freeTables.count < limit, page.entries == 0, Int(page.sizeLog2) == Format.indexBits + 3 {
+      if freeTables.count < limit, page.entries == 0, Int(page.sizeLog2) == Format.tableLog2 {
         freeTables.append(table, metadata: metadata, base: physicalBase)
       } else {
         release(table)

@@ -34,9 +34,10 @@ extension GenericPageTable {
   func install(
     at index: Int, of table: UInt64, level: Int, expecting old: UInt64
   ) throws(LinuxErrno) -> UInt64? {
-    let sizeLog2 = Format.indexBits + 3
-    guard let child = allocate(sizeLog2: sizeLog2) else { throw .enomem }
-    if geometry.features.contains(.dmaIncoherent) { memory.flushCache(at: child, byteCount: 1 << sizeLog2) }
+    guard let child = allocate() else { throw .enomem }
+    if geometry.features.contains(.dmaIncoherent) {
+      memory.flushCache(at: child, byteCount: 1 << Format.tableLog2)
+    }
     let word = words(of: table) + index
     let entry = format.tableEntry(child, level: level)
     guard Entry.install(entry, word, expecting: old) else {
@@ -90,8 +91,7 @@ extension GenericPageTable {
       let level = top.level + 1
       if level > Format.maximumLevel || Format.itemLog2(level: level) >= geometry.iovaBits { throw .erange }
       let sizeLog2 = Self.rootSizeLog2(geometry, level: level)
-      guard let table = memory.allocateTable(sizeLog2: sizeLog2) else { throw .enomem }
-      prepare(table, sizeLog2: sizeLog2)
+      guard let table = allocate(sizeLog2: sizeLog2) else { throw .enomem }
       added.append(table)
       store(format.tableEntry(top.physical, level: level), table, 0)
       count(table, 1)
@@ -106,8 +106,8 @@ extension GenericPageTable {
   /// before other callers do, so that nobody maps where the hardware does not look yet.
   @inlinable
   func changeTop(from old: TableRoot, to new: TableRoot) -> Bool {
-    topLock.acquire()
-    defer { topLock.release() }
+    topLock.lock()
+    defer { topLock.unlock() }
     guard root == old else { return false }
     memory.changeTop(to: new.physical, level: new.level)
     top.store(new.physical | UInt64(new.level), ordering: .releasing)

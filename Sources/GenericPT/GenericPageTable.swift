@@ -216,15 +216,17 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
     if countsEntries { metadata[page(table)].entries &+= UInt16(truncatingIfNeeded: change) }
   }
 
-  /// An empty table for `level`, flushed as far as the walker needs it, or nil when memory is short.
+  /// An empty table, from the kept ones if there are any, or nil when memory is short.
+  @inlinable
+  func allocate() -> UInt64? {
+    // Without reclaim there is no list, and threads do not take the lock that guards it.
+    if countsEntries, let table = freeTables.popFirst(metadata: metadata, base: physicalBase) { return table }
+    return allocate(sizeLog2: Format.tableLog2)
+  }
+
+  /// A new table of 2^`sizeLog2` bytes, or nil when memory is short.
   @inlinable
   func allocate(sizeLog2: Int) -> UInt64? {
-    // Without reclaim there is no list, and threads do not take the lock that guards it.
-    if countsEntries, sizeLog2 == Format.indexBits &+ 3,
-      let table = freeTables.popFirst(metadata: metadata, base: physicalBase)
-    {
-      return table
-    }
     guard let table = memory.allocateTable(sizeLog2: sizeLog2) else { return nil }
     prepare(table, sizeLog2: sizeLog2)
     return table
@@ -239,9 +241,6 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
   /// they walk may empty in another thread's range.
   @inlinable @inline(__always)
   func withLock<Result>(_ body: () -> Result) -> Result {
-    guard locks else { return body() }
-    lock.acquire()
-    defer { lock.release() }
-    return body()
+    locks ? lock.withLock(body) : body()
   }
 }

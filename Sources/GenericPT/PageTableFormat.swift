@@ -101,6 +101,10 @@ extension PageTableFormat {
   @inlinable @inline(__always)
   public static func itemLog2(level: Int) -> Int { granuleLog2 &+ indexBits &* level }
 
+  /// Bytes of a table other than the top, log2.
+  @inlinable @inline(__always)
+  public static var tableLog2: Int { indexBits &+ 3 }
+
   /// The level whose entries hold leaves of 2^`sizeLog2` bytes.
   @inlinable @inline(__always)
   public static func level(ofSizeLog2 sizeLog2: Int) -> Int { (sizeLog2 &- granuleLog2) / indexBits }

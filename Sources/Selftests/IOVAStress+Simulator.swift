@@ -74,8 +74,8 @@ private struct RunStress: FormatFunction {
 extension Geometry {
   /// The first IOVA that iova_stress uses, and the bytes from there to the end of the stretch of addresses.
   var stressSpace: (first: UInt64, room: UInt64) {
-    let bits = min(63, features.contains(.signExtend) ? iovaBits - 1 : iovaBits)
-    return (features.contains(.upperHalf) ? ~Bits.lowMask(iovaBits) : 0, Bits.bit(bits))
+    let aperture = aperture
+    return (aperture.lowerBound, min(aperture.upperBound - aperture.lowerBound, Bits.lowMask(63)) + 1)
   }
 }
 
