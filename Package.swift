@@ -3,7 +3,7 @@
 
 import PackageDescription
 
-// The target graph keeps the witnesses apart: Reference and GenericPT depend on
+// The target graph keeps the witnesses apart: Reference, GenericPT and LegacyPT depend on
 // the vocabulary (PageTable) only, never on each other.
 let package = Package(
   name: "ptkit",
@@ -31,11 +31,14 @@ let package = Package(
     // Witness: the generic algorithms and one file per format.
     .target(name: "GenericPT", dependencies: ["PageTable"]),
 
+    // Witness: the per-format code of Linux before the generic algorithms, one file per family.
+    .target(name: "LegacyPT", dependencies: ["PageTable"]),
+
     .target(name: "Simulator", dependencies: ["PageTable"]),
     .target(name: "TAP"),
     .target(
       name: "Conformance",
-      dependencies: ["PageTable", "Reference", "GenericPT", "Simulator", "TAP"]
+      dependencies: ["PageTable", "Reference", "GenericPT", "LegacyPT", "Simulator", "TAP"]
     ),
     .target(
       name: "Selftests",

@@ -22,21 +22,6 @@ public enum Sharing: Sendable {
   case shared
 }
 
-/// What a map left behind.
-@frozen
-public struct MapOutcome: Hashable, Sendable {
-  /// The failure, or nil for success.
-  public var errno: LinuxErrno?
-  /// Bytes mapped, from the start of the range.
-  public var mapped: UInt64
-
-  @inlinable
-  public init(_ errno: LinuxErrno?, mapped: UInt64) {
-    self.errno = errno
-    self.mapped = mapped
-  }
-}
-
 /// One page table of a format in some memory, with the semantics of Linux 7.3's generic page table
 /// (drivers/iommu/generic_pt/iommu_pt.h).
 ///

@@ -38,8 +38,11 @@ public protocol PageTableUnderTest: AnyObject {
   /// The table image as the implementation itself reads its tables.
   func image() throws -> TableImage
 
-  /// The current root.
+  /// The current root; the first where there are several.
   var root: TableRoot { get }
+
+  /// All roots, in the order of the IOVA bits that choose among them; DART has up to four.
+  var roots: [TableRoot] { get }
 
   /// The memory that the hardware walks.
   var memory: any PhysicalMemoryReader { get }
@@ -54,5 +57,6 @@ public protocol PageTableUnderTest: AnyObject {
 }
 
 extension PageTableUnderTest {
+  public var roots: [TableRoot] { [root] }
   public var processorMemory: any PhysicalMemoryReader { memory }
 }

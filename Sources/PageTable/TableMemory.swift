@@ -72,8 +72,8 @@ public protocol TableMemory: AnyObject, Sendable {
   /// Writes the CPU's cache lines of a range back to memory, for a walker that does not snoop.
   func flushCache(at physical: UInt64, byteCount: Int)
 
-  /// `count` entries of 8 bytes from `physical` on have just been written.
-  func recordEntryWrites(at physical: UInt64, count: Int)
+  /// `count` entries of `wordBytes` bytes each, 4 or 8, from `physical` on have just been written.
+  func recordEntryWrites(at physical: UInt64, count: Int, wordBytes: Int)
 
   /// The table `child` has just become reachable through the entry at `entry`.
   func recordTableInstall(_ child: UInt64, at entry: UInt64)
@@ -81,6 +81,20 @@ public protocol TableMemory: AnyObject, Sendable {
   /// Invalidates the IOTLB; completes before it returns.
   func synchronizeIOTLB(_ request: InvalidationRequest)
 
+  /// The implementation printed a warning (Linux: WARN_ON and the like).
+  func recordWarning()
+
   /// The hardware's root pointer now is the table at `physical`, of level `level`.
   func changeTop(to physical: UInt64, level: Int)
+}
+
+extension TableMemory {
+  /// `count` entries of 8 bytes from `physical` on have just been written.
+  @inlinable @inline(__always)
+  public func recordEntryWrites(at physical: UInt64, count: Int) {
+    recordEntryWrites(at: physical, count: count, wordBytes: 8)
+  }
+
+  @inlinable @inline(__always)
+  public func recordWarning() {}
 }

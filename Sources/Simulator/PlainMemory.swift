@@ -53,7 +53,7 @@ public final class PlainMemory: TableMemory, @unchecked Sendable {
   public func flushCache(at physical: UInt64, byteCount: Int) {}
 
   @inlinable @inline(__always)
-  public func recordEntryWrites(at physical: UInt64, count: Int) {}
+  public func recordEntryWrites(at physical: UInt64, count: Int, wordBytes: Int) {}
 
   @inlinable @inline(__always)
   public func recordTableInstall(_ child: UInt64, at entry: UInt64) {}

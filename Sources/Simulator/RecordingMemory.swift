@@ -134,7 +134,7 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
     }
   }
 
-  public func recordEntryWrites(at physical: UInt64, count: Int) {
+  public func recordEntryWrites(at physical: UInt64, count: Int, wordBytes: Int) {
     guard count > 0 else { return }
     lock.withLock {
       // One event for each run of values that grow by the same step.
@@ -173,6 +173,10 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
       log.syncs += 1
       log.notes.append(.sync(first: request.first, last: request.last, released: request.released))
     }
+  }
+
+  public func recordWarning() {
+    lock.withLock { log.notes.append(.warn) }
   }
 
   public func changeTop(to physical: UInt64, level: Int) {

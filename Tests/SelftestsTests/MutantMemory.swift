@@ -71,8 +71,8 @@ final class MutantMemory: TableMemory, Sendable {
     recorder.flushCache(at: physical, byteCount: byteCount)
   }
 
-  func recordEntryWrites(at physical: UInt64, count: Int) {
-    recorder.recordEntryWrites(at: physical, count: count)
+  func recordEntryWrites(at physical: UInt64, count: Int, wordBytes: Int) {
+    recorder.recordEntryWrites(at: physical, count: count, wordBytes: wordBytes)
   }
 
   func recordTableInstall(_ child: UInt64, at entry: UInt64) {
