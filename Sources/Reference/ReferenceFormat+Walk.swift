@@ -11,16 +11,74 @@ extension ReferenceFormat {
   public func walk(
     iova: UInt64, root: TableRoot, memory: some PhysicalMemoryReader, access: DeviceAccess
   ) -> Result<Translation, Fault> {
+    let position = Position(iova: iova, access: access)
     guard levels.indices.contains(root.level) else {
-      return .failure(fault(.input, Position(iova: iova, access: access), "the root has level \(root.level)"))
+      return .failure(fault(.input, position, "the root has level \(root.level)"))
     }
-    guard levels[root.level].input.accepts(iova) else {
-      return .failure(fault(.input, Position(iova: iova, access: access)))
+    guard levels[root.level].input.accepts(iova) else { return .failure(fault(.input, position)) }
+    let start = ReachedTable(physical: root.physical, level: root.level)
+    return run(Walk(from: start, isRoot: true, position: position), memory)
+  }
+
+  /// Translates `iova` from the root that its bits choose; `roots` are in the order of those bits.
+  ///
+  /// An IOVA that chooses a root beyond the last one raises the fault `input`.
+  public func walk(
+    iova: UInt64, roots: [TableRoot], memory: some PhysicalMemoryReader, access: DeviceAccess
+  ) -> Result<Translation, Fault> {
+    let ordinal = rootOrdinal(of: iova)
+    guard roots.indices.contains(ordinal) else {
+      let text = "root \(ordinal) of \(roots.count)"
+      return .failure(fault(.input, Position(iova: iova, access: access), "there is no \(text)"))
     }
-    var walk = Walk(root: root, position: Position(iova: iova, access: access))
-    walk.path.reserveCapacity(root.level + 1)
+    return walk(iova: iova, root: roots[ordinal], memory: memory, access: access)
+  }
+
+  /// Completes a walk from a table below the root, as with a paging-structure cache: what the
+  /// words above it grant is known, and the IOVA is one that leads to it.
+  ///
+  /// The path of the result starts with the word in `table`.
+  public func walk(
+    iova: UInt64, from table: ReachedTable, memory: some PhysicalMemoryReader, access: DeviceAccess
+  ) -> Result<Translation, Fault> {
+    let position = Position(iova: iova, access: access)
+    guard levels.indices.contains(table.level) else {
+      return .failure(fault(.input, position, "there is no level \(table.level)"))
+    }
+    return run(Walk(from: table, isRoot: false, position: position), memory)
+  }
+
+  /// The tables that the words of a path lead to, highest first, with what the path grants up to each:
+  /// what a paging-structure cache may keep after the walk, whether it faulted or not.
+  ///
+  /// - Parameters:
+  ///   - path: the words that a walk read, in order.
+  ///   - start: what was granted above the path's first word; all of it where that is the root's.
+  public func tablesReached(
+    by path: [WalkStep], above start: PathRights = .all
+  ) -> [ReachedTable] {
+    var tables: [ReachedTable] = []
+    var rights = start
+    for step in path {
+      guard levels.indices.contains(step.level), !isAbsent(step.word),
+        let entry = entryIndex(of: step.word, level: step.level), entries[entry].isTable
+      else { break }
+      restrict(&rights, by: entry, step.word)
+      tables.append(
+        ReachedTable(physical: address(in: step.word, entry), level: entries[entry].child, rights: rights))
+    }
+    return tables
+  }
+
+  /// Reads words from where `walk` stands until there is a result.
+  private func run(
+    _ start: Walk, _ memory: some PhysicalMemoryReader
+  ) -> Result<Translation, Fault> {
+    var walk = start
+    let iova = walk.position.iova
+    walk.position.path.reserveCapacity(walk.level + 1)
     while true {
-      let index = self.index(of: iova, level: walk.level, isRoot: walk.path.isEmpty)
+      let index = self.index(of: iova, level: walk.level, isRoot: walk.isRoot)
       let physical = walk.table &+ UInt64(index &* wordBytes)
       guard let word = load(physical, from: memory) else {
         walk.position.step = WalkStep(level: walk.level, index: index, physical: physical, word: 0)
@@ -28,53 +86,54 @@ extension ReferenceFormat {
       }
       let step = WalkStep(level: walk.level, index: index, physical: physical, word: word)
       walk.position.step = step
-      walk.path.append(step)
+      walk.position.path.append(step)
       let entry: Int
       switch classify(word, level: walk.level, walk.position) {
       case .failure(let fault): return .failure(fault)
       case .success(let found): entry = found
       }
-      restrict(&walk, by: entry, word)
+      restrict(&walk.rights, by: entry, word)
       if !entries[entry].isTable { return finish(walk, entry, memory) }
       guard iova & entries[entry].skipped == 0 else {
         return .failure(fault(.absent, walk.position, "IOVA bits of skipped levels are set"))
       }
       walk.table = address(in: word, entry)
       walk.level = entries[entry].child
+      walk.isRoot = false
     }
   }
 
   /// Where a walk is, for faults.
-  struct Position {
+  private struct Position {
     var iova: UInt64
     var access: DeviceAccess
     var step: WalkStep?
+    var path: [WalkStep] = []
   }
 
   /// The state of a walk.
   private struct Walk {
     var table: UInt64
     var level: Int
+    var isRoot: Bool
+    var rights: PathRights
     var position: Position
-    var path: [WalkStep] = []
-    var read = true
-    var write = true
-    var noexec = false
-    var priv = false
 
-    init(root: TableRoot, position: Position) {
-      table = root.physical
-      level = root.level
+    init(from start: ReachedTable, isRoot: Bool, position: Position) {
+      table = start.physical
+      level = start.level
+      rights = start.rights
+      self.isRoot = isRoot
       self.position = position
     }
   }
 
-  /// Takes from a walk what the word, an entry of kind `entry`, does not grant.
-  private func restrict(_ walk: inout Walk, by entry: Int, _ word: UInt64) {
-    walk.read = walk.read && holds(entries[entry].read, word)
-    walk.write = walk.write && holds(entries[entry].write, word)
-    walk.noexec = walk.noexec || holds(entries[entry].noexec, word)
-    walk.priv = walk.priv || holds(entries[entry].priv, word)
+  /// Takes from `rights` what the word, an entry of kind `entry`, does not grant.
+  private func restrict(_ rights: inout PathRights, by entry: Int, _ word: UInt64) {
+    rights.read = rights.read && holds(entries[entry].read, word)
+    rights.write = rights.write && holds(entries[entry].write, word)
+    rights.noexec = rights.noexec || holds(entries[entry].noexec, word)
+    rights.priv = rights.priv || holds(entries[entry].priv, word)
   }
 
   /// The word at `physical`, little-endian; nil outside of memory.
@@ -115,7 +174,7 @@ extension ReferenceFormat {
   private func finish(
     _ walk: Walk, _ entry: Int, _ memory: some PhysicalMemoryReader
   ) -> Result<Translation, Fault> {
-    guard let leaf = walk.path.last else { return .failure(fault(.absent, walk.position)) }
+    guard let leaf = walk.position.path.last else { return .failure(fault(.absent, walk.position)) }
     let size: UInt64 = 1 &<< UInt64(entries[entry].sizeLog2)
     let base = address(in: leaf.word, entry) & ~(size &- 1)
     var dirty = holds(entries[entry].dirty, leaf.word)
@@ -126,26 +185,29 @@ extension ReferenceFormat {
       case .success(let state): (dirty, accessed) = (state.dirty, state.accessed)
       }
     }
-    guard walk.position.access == .read ? walk.read : walk.write else {
+    guard walk.position.access == .read ? walk.rights.read : walk.rights.write else {
       return .failure(permissionFault(walk))
     }
     var protection: Protection = []
-    if walk.read { protection.insert(.read) }
-    if walk.write { protection.insert(.write) }
-    if walk.noexec { protection.insert(.noexec) }
-    if walk.priv { protection.insert(.priv) }
+    if walk.rights.read { protection.insert(.read) }
+    if walk.rights.write { protection.insert(.write) }
+    if walk.rights.noexec { protection.insert(.noexec) }
+    if walk.rights.priv { protection.insert(.priv) }
     if holds(entries[entry].cache, leaf.word) { protection.insert(.cache) }
     if holds(entries[entry].mmio, leaf.word) { protection.insert(.mmio) }
     let iova = walk.position.iova
     return .success(
       Translation(
         pa: base | (iova & (size &- 1)), leafPA: base, leafIOVA: iova & ~(size &- 1), leafSize: size,
-        leafLevel: leaf.level, protection: protection, dirty: dirty, accessed: accessed, path: walk.path))
+        leafLevel: leaf.level, protection: protection, dirty: dirty, accessed: accessed,
+        path: walk.position.path))
   }
 
   private func permissionFault(_ walk: Walk) -> Fault {
     // A format may name the case in which the path grants nothing at all.
-    if !walk.read, !walk.write, let index = spec.faults.firstIndex(where: { $0.key == "no_rights" }) {
+    if !walk.rights.read, !walk.rights.write,
+      let index = spec.faults.firstIndex(where: { $0.key == "no_rights" })
+    {
       return fault(index, walk.position, nil)
     }
     return fault(.permission, walk.position)
@@ -190,6 +252,7 @@ extension ReferenceFormat {
     let isWrite = position.access == .write
     return Fault(
       key: spec.key, name: isWrite ? spec.writeName : spec.name, code: isWrite ? spec.writeCode : spec.code,
-      access: position.access, iova: position.iova, step: position.step, reason: reason ?? spec.text)
+      access: position.access, iova: position.iova, step: position.step, path: position.path,
+      reason: reason ?? spec.text)
   }
 }

@@ -24,6 +24,42 @@ public struct WalkStep: Hashable, Sendable {
   }
 }
 
+/// What the words on a path grant together, caching aside.
+public struct PathRights: Hashable, Sendable {
+  public var read: Bool
+  public var write: Bool
+  /// Execution is forbidden.
+  public var noexec: Bool
+  /// Only privileged accesses are permitted.
+  public var priv: Bool
+
+  public init(read: Bool, write: Bool, noexec: Bool, priv: Bool) {
+    self.read = read
+    self.write = write
+    self.noexec = noexec
+    self.priv = priv
+  }
+
+  /// Nothing has been taken away, as at the root.
+  public static let all = PathRights(read: true, write: true, noexec: false, priv: false)
+}
+
+/// A table below the root that a walk has come to, as a paging-structure cache keeps it.
+public struct ReachedTable: Hashable, Sendable {
+  /// Its physical address, in bytes.
+  public var physical: UInt64
+  /// Its level; 0 is the last level.
+  public var level: Int
+  /// What the words that lead to it grant.
+  public var rights: PathRights
+
+  public init(physical: UInt64, level: Int, rights: PathRights = .all) {
+    self.physical = physical
+    self.level = level
+    self.rights = rights
+  }
+}
+
 /// The result of a walk that reached a leaf and was permitted.
 public struct Translation: Hashable, Sendable {
   /// The output address of the IOVA, in bytes.
@@ -53,6 +89,9 @@ public struct Fault: Error, Hashable, Sendable, CustomStringConvertible {
   public var iova: UInt64
   /// Where it was raised; nil when the IOVA was refused before any word was read.
   public var step: WalkStep?
+  /// The words read until then, from the root or where the walk began; the last is the one at fault
+  /// unless that could not be read.
+  public var path: [WalkStep]
   /// Why.
   public var reason: String
 

@@ -152,4 +152,30 @@ struct WordWidthTests {
       try format.walk(iova: 0x2ab_cdef, root: root, memory: memory, access: .write).get()
     }
   }
+
+  /// Bits above the root's index choose among roots; another order of the roots is another translation.
+  @Test func severalRoots() throws {
+    let format = try format()
+    let memory = NarrowMemory()
+    var roots: [TableRoot] = []
+    for ordinal in 0..<4 as Range<UInt64> {
+      roots.append(TableRoot(physical: ordinal * 0x4000, level: 1))
+      let section = format.encodeLeaf(
+        level: 1, pa: ordinal << 20, size: 1 << 20, protection: [.read, .write])
+      memory.set(ordinal * 0x4000, 7, try #require(section))
+    }
+    func walk(_ iova: UInt64, _ roots: [TableRoot]) -> Result<Translation, Fault> {
+      format.walk(iova: iova, roots: roots, memory: memory, access: .read)
+    }
+    for ordinal in 0..<4 as Range<UInt64> {
+      let iova = ordinal << 32 | 0x70_0123
+      #expect(try walk(iova, roots).get().pa == ordinal << 20 | 0x123)
+      #expect(try walk(iova, roots.reversed()).get().pa == (3 - ordinal) << 20 | 0x123)
+      let short = walk(iova, Array(roots.prefix(2)))
+      #expect((try? short.get()) != nil || ordinal > 1)
+      guard case .failure(let fault) = short else { continue }
+      #expect(ordinal > 1 && fault.key == "input" && fault.reason.contains("root \(ordinal) of 2"))
+    }
+    #expect(throws: Fault.self) { try walk(1 << 34, roots).get() }
+  }
 }
