@@ -51,8 +51,8 @@ let package = Package(
     .executableTarget(
       name: "ptkit",
       dependencies: [
-        "PageTable", "Reference", "ReferenceSpecs", "GenericPT", "Simulator", "Conformance", "Selftests",
-        "Benchmarks", "TAP",
+        "PageTable", "Reference", "ReferenceSpecs", "GenericPT", "LegacyPT", "Simulator", "Conformance",
+        "Selftests", "Benchmarks", "TAP",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),

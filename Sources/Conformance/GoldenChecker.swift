@@ -14,7 +14,7 @@ public struct GoldenChecker {
   }
 
   /// What the items of one group have in common.
-  private struct Witnesses {
+  struct Witnesses {
     var configuration: Configuration
     var encoder: (any GoldenEncoder)?
     var reference: (any GoldenReference)?
@@ -38,7 +38,9 @@ public struct GoldenChecker {
         reference: try environment.reference(configuration))
     }
     let items = group.items.map { item in
-      let result = self.report(verdict(on: item, witnesses), item, stem: group.stem)
+      let others = verdict(on: item, witnesses)
+      let own = legacyFindings(on: item, group.legacyConfiguration)
+      let result = self.report(others, legacy: own, item, stem: group.stem)
       report(result)
       return result
     }
@@ -71,13 +73,23 @@ public struct GoldenChecker {
     }
   }
 
-  private func report(_ verdict: Verdict, _ item: GoldenItem, stem: String) -> GoldenItemReport {
+  /// What an item came to.
+  ///
+  /// - Parameter legacy: what is wrong with the drivers' own code; nil when the item does not bind it.
+  private func report(
+    _ verdict: Verdict, legacy: [GoldenFinding]?, _ item: GoldenItem, stem: String
+  ) -> GoldenItemReport {
     var report = GoldenItemReport(name: item.name, location: item.location, outcome: .pass)
     switch verdict {
-    case .skip(let reason, let detail):
+    case .skip(let reason, let detail) where legacy == nil:
       report.outcome = .skip(reason)
       report.details = [detail]
-    case .findings(let findings):
+    default:
+      var findings = legacy ?? []
+      if case .findings(let others) = verdict {
+        findings += others
+        report.bindsBoth = legacy != nil
+      }
       let rows = findings.map {
         divergences.row(for: $0, case: item.title, folders: [item.context.format, stem])
       }
@@ -132,7 +144,7 @@ public struct GoldenChecker {
             witnesses.configuration, steps: steps, outputWidth: $0.outputWidth, rootLevel: table.root.level))
       }
     }
-    var findings = run(golden, on: table) { count, iova, expected in
+    var findings = run(golden.steps, on: table) { count, iova, expected in
       reader(Array(golden.steps.prefix(count)))?.lookupFinding(iova, expected)
     }
     if isLegacy {
@@ -158,15 +170,15 @@ public struct GoldenChecker {
   /// Runs the operations; the findings are the first wrong result, the first wrong notes and the lookups
   /// for which `lookup`, which sees the tables as they are after `count` steps, has a finding: of each set of
   /// conditions the first, up to one that meets no condition.
-  private func run(
-    _ golden: GoldenCase, on table: any PageTableUnderTest,
-    lookup: (_ count: Int, _ iova: UInt64, _ expected: UInt64?) -> GoldenFinding?
+  func run(
+    _ steps: [GoldenCase.Step], on table: any PageTableUnderTest,
+    lookup: (_ count: Int, _ iova: UInt64, _ expected: UInt64?) -> GoldenFinding? = { _, _, _ in nil }
   ) -> [GoldenFinding] {
     var wrongLookups = GoldenFindingList()
     var wrongResult: GoldenFinding?
     var wrongNotes: GoldenFinding?
     _ = table.takeNotes()
-    for (index, step) in golden.steps.enumerated() {
+    for (index, step) in steps.enumerated() {
       let result = table.perform(step.operation)
       let notes = table.takeNotes()
       if wrongLookups.isOpen, case .phys(let iova) = step.operation,
@@ -207,18 +219,5 @@ public struct GoldenChecker {
     let base = context.memoryBase ?? GoldenEnvironment.defaultMemoryBase
     guard let outputWidth, outputWidth > 0, base & ~Bits.lowMask(outputWidth) != 0 else { return base }
     return Bits.bit(outputWidth - 1)
-  }
-}
-
-extension GoldenSection {
-  /// The Linux version whose code made the section, when that is not 7.3; other versions bind no
-  /// implementation but a model of that version.
-  var otherEra: String? {
-    if let era { return era == "7.3" ? nil : "Linux \(era)" }
-    let words = source.split(separator: " ").prefix(2)
-    guard words.count == 2, words[0] == "Linux", words[1] == "7.3" || words[1].hasPrefix("7.3.") else {
-      return words.joined(separator: " ")
-    }
-    return nil
   }
 }

@@ -1,17 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+import LegacyPT
 import PageTable
 import Reference
 
 extension GoldenEnvironment {
-  /// The kit's own witnesses: the generic implementation in the simulator, and the reference with the specifications
-  /// of a library.
+  /// The kit's own witnesses: the generic implementation and the drivers' own code in the simulator, and the reference
+  /// with the specifications of a library.
   public static func kit(_ library: SpecificationLibrary) -> GoldenEnvironment {
     GoldenEnvironment(
       configuration: { try FormatList.entry(named: $0).schema.configuration($1, permissive: true) },
       makeTable: { try FormatList.simulate($0, SimulationOptions(physicalBase: $1)) },
       encoder: { try FormatList.encoder($0) },
-      reference: { try library.format($0) })
+      reference: { try library.format($0) },
+      legacy: .kit)
+  }
+}
+
+extension GoldenLegacy {
+  /// The kit's own models of the drivers' code, in the simulator.
+  static var kit: GoldenLegacy {
+    GoldenLegacy(
+      eras: { LegacyVocabulary.eras(of: $0) },
+      configuration: { try LegacyList.schema($0).configuration($1, permissive: true) },
+      makeTable: { try LegacyList.simulate($0, SimulationOptions(physicalBase: $1)) },
+      counterpart: { LegacyVocabulary.generic(of: $0) })
   }
 }
 

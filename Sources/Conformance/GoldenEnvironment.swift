@@ -40,6 +40,31 @@ public protocol GoldenReference: GoldenEncoder {
   func walk(_ iova: UInt64, root: TableRoot, memory: any PhysicalMemoryReader) -> GoldenTranslation
 }
 
+/// The drivers' own code, which cases of legacy behaviour bind.
+public struct GoldenLegacy {
+  /// The Linux versions whose code of a format is modelled; none for a format without such code.
+  public var eras: (_ format: String) -> [String]
+  /// The configuration of a format's name and its `key=value` words, `era` among them.
+  public var configuration: (_ format: String, _ pairs: [String]) throws -> Configuration
+  /// A new, empty page table whose table memory starts at `physicalBase`.
+  public var makeTable:
+    (_ configuration: Configuration, _ physicalBase: UInt64) throws -> any PageTableUnderTest
+  /// The same configuration in the words of the implementation under test; nil where it has none.
+  public var counterpart: (Configuration) -> Configuration?
+
+  public init(
+    eras: @escaping (String) -> [String],
+    configuration: @escaping (String, [String]) throws -> Configuration,
+    makeTable: @escaping (Configuration, UInt64) throws -> any PageTableUnderTest,
+    counterpart: @escaping (Configuration) -> Configuration?
+  ) {
+    self.eras = eras
+    self.configuration = configuration
+    self.makeTable = makeTable
+    self.counterpart = counterpart
+  }
+}
+
 /// The witnesses that a golden check asks, and how to make them.
 public struct GoldenEnvironment {
   /// The configuration of a format's name and its `key=value` words; permissive, as golden files imply.
@@ -51,6 +76,9 @@ public struct GoldenEnvironment {
   public var encoder: (Configuration) throws -> (any GoldenEncoder)?
   /// The reference of a configuration; nil where there is none.
   public var reference: (Configuration) throws -> (any GoldenReference)?
+  /// The drivers' own code; without it, cases of legacy behaviour bind what is the same in the implementation under
+  /// test.
+  public var legacy: GoldenLegacy?
 
   /// Where table memory starts in sections without a `memory` line.
   public static let defaultMemoryBase: UInt64 = 0x1_0000_0000
@@ -59,11 +87,13 @@ public struct GoldenEnvironment {
     configuration: @escaping (String, [String]) throws -> Configuration,
     makeTable: @escaping (Configuration, UInt64) throws -> any PageTableUnderTest,
     encoder: @escaping (Configuration) throws -> (any GoldenEncoder)?,
-    reference: @escaping (Configuration) throws -> (any GoldenReference)?
+    reference: @escaping (Configuration) throws -> (any GoldenReference)?,
+    legacy: GoldenLegacy? = nil
   ) {
     self.configuration = configuration
     self.makeTable = makeTable
     self.encoder = encoder
     self.reference = reference
+    self.legacy = legacy
   }
 }

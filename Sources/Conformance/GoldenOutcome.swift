@@ -18,6 +18,8 @@ public enum GoldenCheck: String, Hashable, Sendable, CaseIterable {
   case reference
   /// The reference's walk reaches what the operations mapped, and nothing else beside it.
   case walk
+  /// The drivers' own code returns, warns and leaves behind what a case of legacy behaviour says.
+  case legacy
 }
 
 /// One thing that a check found wrong.
@@ -65,6 +67,8 @@ public struct GoldenItemReport: Hashable, Sendable {
   public var details: [String]
   /// The rows of DIVERGENCES.md that applied, by position.
   public var appliedDivergences: Set<Int>
+  /// Whether a case of legacy behaviour bound the implementation under test as well as the drivers' own code.
+  public var bindsBoth = false
 
   public init(
     name: String, location: String, outcome: GoldenOutcome, details: [String] = [],
@@ -84,11 +88,16 @@ public struct GoldenTally: Hashable, Sendable {
   public var failed = 0
   public var expectedFailures = 0
   public var skipped: [GoldenSkip: Int] = [:]
+  /// The cases of legacy behaviour that bound both the drivers' own code and the implementation under test.
+  public var boundBoth = 0
 
   public init() {}
 
   public init(_ reports: some Sequence<GoldenItemReport>) {
-    for report in reports { add(report.outcome) }
+    for report in reports {
+      add(report.outcome)
+      if report.bindsBoth { boundBoth += 1 }
+    }
   }
 
   public mutating func add(_ outcome: GoldenOutcome) {
@@ -104,6 +113,7 @@ public struct GoldenTally: Hashable, Sendable {
     left.passed += right.passed
     left.failed += right.failed
     left.expectedFailures += right.expectedFailures
+    left.boundBoth += right.boundBoth
     left.skipped.merge(right.skipped, uniquingKeysWith: +)
   }
 
@@ -122,6 +132,7 @@ public struct GoldenTally: Hashable, Sendable {
     let reasons = GoldenSkip.allCases.compactMap { reason in
       skipped[reason].map { "\($0) \(reason.rawValue)" }
     }
+    if boundBoth > 0 { line += "; \(boundBoth) of legacy code bind the generic code, too" }
     if !reasons.isEmpty { line += "; \(total - bound) skipped (\(reasons.joined(separator: ", ")))" }
     return line
   }

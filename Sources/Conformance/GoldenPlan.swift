@@ -62,8 +62,10 @@ public struct GoldenGroup: Sendable {
   public var stem: String
   /// The configuration as the file has it.
   public var configurationText: String
-  /// The configuration, or why it cannot be made.
+  /// The configuration of the implementation under test and the reference, or why it cannot be made.
   public var configuration: Result<Configuration, GoldenConfigurationProblem>
+  /// The configuration of the drivers' own code, or why it cannot be made; nil when the vectors do not show it.
+  public var legacyConfiguration: Result<Configuration, GoldenConfigurationProblem>?
   /// The items in the order of the file.
   public var items: [GoldenItem]
 }
@@ -71,6 +73,8 @@ public struct GoldenGroup: Sendable {
 /// Why a configuration of a golden file cannot be made.
 public struct GoldenConfigurationProblem: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String
+
+  init(_ error: any Error) { description = "\(error)" }
 }
 
 /// What a run will check, known before anything is checked, so that test results can begin with a plan.
@@ -113,9 +117,21 @@ public struct GoldenPlan: Sendable {
     let stem = GoldenNames.stem(file.path)
     var positions: [String: Int] = [:]
     for section in file.sections {
-      let configuration = Result { try environment.configuration(section.format, section.pairs) }
-        .mapError { GoldenConfigurationProblem(description: "\($0)") }
-      let slug = Self.slug(section, configuration)
+      let legacy = environment.legacy.flatMap { section.isModelled(by: $0) ? $0 : nil }
+      let legacyConfiguration = legacy.map { legacy in
+        Result { try legacy.configuration(section.format, section.legacyPairs) }.mapError(
+          GoldenConfigurationProblem.init)
+      }
+      let configuration = Result { () throws -> Configuration in
+        if let legacy, let known = try? legacyConfiguration?.get() {
+          guard let counterpart = legacy.counterpart(known) else {
+            throw ConfigurationError(.einval, "drivers' own code alone has this configuration")
+          }
+          return counterpart
+        }
+        return try environment.configuration(section.format, section.pairs)
+      }.mapError(GoldenConfigurationProblem.init)
+      let slug = Self.slug(section, legacyConfiguration ?? configuration)
       let position: Int
       if let known = positions[slug] {
         position = known
@@ -125,7 +141,8 @@ public struct GoldenPlan: Sendable {
         groups.append(
           GoldenGroup(
             name: names.unique("golden.\(TAPName.word(stem)).\(slug)", path: file.path), stem: stem,
-            configurationText: section.configurationText, configuration: configuration, items: []))
+            configurationText: section.configurationText, configuration: configuration,
+            legacyConfiguration: legacyConfiguration, items: []))
       }
       append(section, to: position, path: file.path)
     }
@@ -155,7 +172,7 @@ public struct GoldenPlan: Sendable {
     case .failure:
       words = [section.format] + section.pairs.map { $0.replacing("=", with: "-") }
     }
-    if let era = section.era { words.append("era\(era)") }
+    if let era = section.era, words.last != "era\(era)" { words.append("era\(era)") }
     return words.map(TAPName.word).joined(separator: ".")
   }
 }

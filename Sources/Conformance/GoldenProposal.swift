@@ -20,8 +20,10 @@ public struct GoldenProposal: Hashable, Sendable {
       .split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }.map(String.init)
     changed = 0
     for section in file.sections {
-      let configuration = try environment.configuration(section.format, section.pairs)
-      let encoder = try environment.encoder(configuration)
+      let makeTable = try Self.maker(section, environment)
+      let encoder =
+        try section.entries.isEmpty
+        ? nil : environment.encoder(environment.configuration(section.format, section.pairs))
       for entry in section.entries {
         guard let encoder, encoder.isBound(by: entry.kind) else { continue }
         var found = entry
@@ -31,14 +33,25 @@ public struct GoldenProposal: Hashable, Sendable {
         }
       }
       for golden in section.cases {
-        let table = try environment.makeTable(
-          configuration, section.memoryBase ?? GoldenEnvironment.defaultMemoryBase)
+        let table = try makeTable(section.memoryBase ?? GoldenEnvironment.defaultMemoryBase)
         let found = try golden.recorded(on: table)
         guard found != golden else { continue }
         Self.replace(golden.lines, with: GoldenWriter.lines(found), in: &lines, &changed)
       }
     }
     text = lines.compactMap { $0 }.joined(separator: "\n")
+  }
+
+  /// What makes the page tables of a section: the drivers' own code where its cases show that.
+  private static func maker(
+    _ section: GoldenSection, _ environment: GoldenEnvironment
+  ) throws -> (UInt64) throws -> any PageTableUnderTest {
+    if let legacy = environment.legacy, section.isModelled(by: legacy) {
+      let configuration = try legacy.configuration(section.format, section.legacyPairs)
+      return { try legacy.makeTable(configuration, $0) }
+    }
+    let configuration = try environment.configuration(section.format, section.pairs)
+    return { try environment.makeTable(configuration, $0) }
   }
 
   private static func replace(

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Conformance
 import GenericPT
+import LegacyPT
 import PageTable
 import Reference
 import ReferenceSpecs
@@ -27,6 +28,8 @@ struct Image: ParsableCommand {
     case generic
     /// The generic algorithms, with the tables read by the reference.
     case reference
+    /// The drivers' own code before the generic algorithms, and its reading of the tables.
+    case legacy
   }
 
   @Argument(help: ArgumentText.configuration)
@@ -34,7 +37,9 @@ struct Image: ParsableCommand {
 
   @Option(
     help: """
-      generic: the generic algorithms build the tables and read them; reference: the reference reads them.
+      generic: the generic algorithms build the tables and read them; reference: the reference reads them; \
+      legacy: the driver's own code of an older Linux builds and reads them (the configuration may be in \
+      its words, with era=).
       """)
   var impl = Implementation.generic
 
@@ -52,13 +57,17 @@ struct Image: ParsableCommand {
   var operations: [String] = []
 
   func validate() throws {
+    if impl == .legacy, reclaim != .never {
+      throw ValidationError("--reclaim is for the generic algorithms; drivers' own code has no such thing")
+    }
     if let caseName, caseName.isEmpty || caseName.contains(where: { $0.isWhitespace || $0 == "#" }) {
       throw ValidationError("the name of a case is one word without '#', not '\(caseName)'")
     }
   }
 
   func run() throws {
-    let configuration = try FormatList.configuration(config)
+    let configuration =
+      try impl == .legacy ? LegacyVocabulary.configuration(config) : FormatList.configuration(config)
     let operations = try operations.enumerated().map { number, text in
       do {
         return try Operation(text: text)
@@ -79,6 +88,7 @@ struct Image: ParsableCommand {
     var options = SimulationOptions(physicalBase: base)
     options.reclaim = reclaim
     do {
+      if impl == .legacy { return try LegacyList.simulate(configuration, options) }
       return try FormatList.simulate(configuration, options)
     } catch {
       throw InputError("\(configuration) with table memory at \(Numbers.hex(base)): \(error)")
@@ -88,10 +98,10 @@ struct Image: ParsableCommand {
   /// The lines that hold for a case, so that it means the same in any file; its source is the user's to state.
   private func printContext(_ configuration: Configuration) {
     var section = GoldenSection()
-    section.behaviour = .generic
+    section.behaviour = impl == .legacy ? .legacy : .generic
     section.format = configuration.format
     section.pairs = configuration.schema.keys
-      .filter { configuration.text($0.name) != $0.defaultValue }
+      .filter { configuration.text($0.name) != $0.defaultValue || $0.name == "era" }
       .map { "\($0.name)=\(configuration.text($0.name))" }
     section.memoryBase = base
     for line in GoldenWriter.lines(context: section).dropFirst() { print(line) }
@@ -100,9 +110,6 @@ struct Image: ParsableCommand {
 
   private func referenceImage(of table: any SimulatedTarget) throws -> TableImage {
     let format = try SpecificationLibrary.embedded.format(table.configuration)
-    return try TableImage(
-      root: table.root, memory: table.memory,
-      wordCount: { format.wordCount(level: $0, isRoot: $1) },
-      classify: { format.wordKind($0, level: $1) })
+    return try format.image(roots: table.roots, memory: table.memory)
   }
 }
