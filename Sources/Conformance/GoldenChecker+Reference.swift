@@ -3,10 +3,10 @@
 import PageTable
 
 /// Reads the memory that an implementation left behind with the reference, which knows nothing of the
-/// implementation but where its root is.
+/// implementation but where its roots are.
 struct GoldenReferenceCheck {
   let reference: any GoldenReference
-  let root: TableRoot
+  let roots: [TableRoot]
   /// The memory that is walked.
   let memory: any PhysicalMemoryReader
   /// The memory whose image is taken: marks that only software reads need not reach a walker.
@@ -21,7 +21,7 @@ struct GoldenReferenceCheck {
     _ circumstances: DivergenceCircumstances
   ) {
     self.reference = reference
-    root = table.root
+    roots = table.roots
     memory = table.memory
     processorMemory = table.processorMemory
     self.forcesWrite = forcesWrite
@@ -45,7 +45,7 @@ struct GoldenReferenceCheck {
     let image: TableImage
     do {
       image = try TableImage(
-        root: root, memory: GoldenMemory(base: processorMemory),
+        roots: roots, memory: GoldenMemory(base: processorMemory), wordBytes: reference.wordBytes,
         wordCount: { reference.wordCount(level: $0, isRoot: $1) },
         classify: { word, level in
           let kind = reference.classify(word, level: level)
@@ -67,7 +67,7 @@ struct GoldenReferenceCheck {
   /// Each pointer must lead to a table of its own, and the reference must encode that table's address in
   /// the very bits that the image leaves out.
   private func pointerFindings(_ pointers: [Pointer]) -> [GoldenFinding] {
-    var children: Set<UInt64> = [root.physical]
+    var children = Set(roots.map(\.physical))
     for pointer in pointers {
       let child = Numbers.hex(pointer.child)
       guard children.insert(pointer.child).inserted else {

@@ -114,7 +114,7 @@ extension GoldenReferenceCheck {
     GoldenFinding(.walk, detail, conditions: circumstances.conditions(of: problem))
   }
 
-  private func walk(_ iova: UInt64) -> GoldenTranslation { reference.walk(iova, root: root, memory: memory) }
+  private func walk(_ iova: UInt64) -> GoldenTranslation { reference.walk(iova, roots: roots, memory: memory) }
 
   private func describe(_ translation: GoldenTranslation) -> String {
     switch translation {

@@ -52,12 +52,12 @@ extension ReferenceFormat: GoldenReference {
 
   public func classify(_ word: UInt64, level: Int) -> WordKind { wordKind(word, level: level) }
 
-  public func walk(_ iova: UInt64, root: TableRoot, memory: any PhysicalMemoryReader) -> GoldenTranslation {
+  public func walk(_ iova: UInt64, roots: [TableRoot], memory: any PhysicalMemoryReader) -> GoldenTranslation {
     // A leaf that only permits writes is found by a write.
-    switch walk(iova: iova, root: root, memory: memory, access: .read) {
+    switch walk(iova: iova, roots: roots, memory: memory, access: .read) {
     case .success(let translation): return GoldenTranslation(translation)
     case .failure(let fault) where fault.isRefusal:
-      switch walk(iova: iova, root: root, memory: memory, access: .write) {
+      switch walk(iova: iova, roots: roots, memory: memory, access: .write) {
       case .success(let translation): return GoldenTranslation(translation)
       case .failure: return .refused("\(fault)")
       }

@@ -30,14 +30,17 @@ public protocol GoldenReference: GoldenEncoder {
   /// Bits of a physical address that words can hold and walks can reach.
   var outputWidth: Int { get }
 
+  /// Bytes of a table word, 4 or 8.
+  var wordBytes: Int { get }
+
   /// How many words a table of `level` has; `isRoot` for the top table.
   func wordCount(level: Int, isRoot: Bool) -> Int
 
   /// How the reference reads a word of a table of `level`.
   func classify(_ word: UInt64, level: Int) -> WordKind
 
-  /// Walks to `iova` as hardware does.
-  func walk(_ iova: UInt64, root: TableRoot, memory: any PhysicalMemoryReader) -> GoldenTranslation
+  /// Walks to `iova` as hardware does, from the root that the IOVA chooses.
+  func walk(_ iova: UInt64, roots: [TableRoot], memory: any PhysicalMemoryReader) -> GoldenTranslation
 }
 
 /// The drivers' own code, which cases of legacy behaviour bind.

@@ -191,6 +191,7 @@ private struct SkewedReference: GoldenReference {
 
   var encodesAccessed: Bool { base.encodesAccessed }
   var outputWidth: Int { base.outputWidth }
+  var wordBytes: Int { base.wordBytes }
   func encodeLeaf(_ leaf: GoldenLeaf) -> UInt64? { base.encodeLeaf(leaf) }
   func encodeTable(level: Int, address: UInt64) -> UInt64? {
     base.encodeTable(level: level, address: address)
@@ -198,8 +199,8 @@ private struct SkewedReference: GoldenReference {
   func wordCount(level: Int, isRoot: Bool) -> Int { base.wordCount(level: level, isRoot: isRoot) }
   func classify(_ word: UInt64, level: Int) -> WordKind { base.classify(word, level: level) }
 
-  func walk(_ iova: UInt64, root: TableRoot, memory: any PhysicalMemoryReader) -> GoldenTranslation {
-    guard iova & ~0xfff == self.iova else { return base.walk(iova, root: root, memory: memory) }
+  func walk(_ iova: UInt64, roots: [TableRoot], memory: any PhysicalMemoryReader) -> GoldenTranslation {
+    guard iova & ~0xfff == self.iova else { return base.walk(iova, roots: roots, memory: memory) }
     guard case .leaf(let address, let first, let last, let readable, let writable) = translation else {
       return translation
     }

@@ -118,13 +118,14 @@ import Testing
       var base = TinyReference()
       var encodesAccessed: Bool { true }
       var outputWidth: Int { 52 }
+      var wordBytes: Int { 8 }
       func encodeLeaf(_ leaf: GoldenLeaf) -> UInt64? { base.encodeLeaf(leaf) }
       func encodeTable(level: Int, address: UInt64) -> UInt64? {
         base.encodeTable(level: level, address: address)
       }
       func wordCount(level: Int, isRoot: Bool) -> Int { 512 }
       func classify(_ word: UInt64, level: Int) -> WordKind { base.classify(word, level: level) }
-      func walk(_ iova: UInt64, root: TableRoot, memory: any PhysicalMemoryReader) -> GoldenTranslation {
+      func walk(_ iova: UInt64, roots: [TableRoot], memory: any PhysicalMemoryReader) -> GoldenTranslation {
         .fault("blind")
       }
     }

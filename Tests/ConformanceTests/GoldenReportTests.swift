@@ -43,7 +43,7 @@ import Testing
   @Test(arguments: [
     (
       "| a | walks | why |",
-      "D.md:3: expected a check (configuration, entry, results, notes, image, tables, reference, walk), found 'walks'"
+      "D.md:3: expected a check (configuration, entry, results, notes, image, tables, reference, walk, legacy), found 'walks'"
     ),
     ("| a | walk |", "D.md:3: expected case, check and reason, found 2 columns"),
     ("| | walk | why |", "D.md:3: expected a case, found an empty cell"),

@@ -17,6 +17,8 @@ enum TinyDefect {
   case writable
   /// The image hides what the memory holds.
   case lyingImage(TableImage)
+  /// Every operation warns.
+  case warns
 }
 
 /// A format of nothing but 4 KiB pages in three levels, for tests of the checks: a pointer has bit 1, a leaf
@@ -69,6 +71,7 @@ final class TinyTable: PageTableUnderTest, PhysicalMemoryReader {
   }
 
   func perform(_ operation: Operation) -> OperationResult {
+    if case .warns = defect { notes.append(.warn) }
     switch operation {
     case .map(let iova, let pa, let length, let protection):
       for offset in stride(from: 0, to: length, by: 4096) {
@@ -128,6 +131,7 @@ final class TinyTable: PageTableUnderTest, PhysicalMemoryReader {
 struct TinyReference: GoldenReference {
   var encodesAccessed: Bool { true }
   var outputWidth = 52
+  let wordBytes = 8
   /// A bit that the encoder of tables gets wrong.
   var wrongTableBit: UInt64 = 0
 
@@ -150,9 +154,8 @@ struct TinyReference: GoldenReference {
     return word & 3 == 2 ? .table(child: word & address, cleared: word & ~address) : .plain
   }
 
-  func walk(_ iova: UInt64, root: TableRoot, memory: any PhysicalMemoryReader) -> GoldenTranslation {
-    guard iova < 1 << 39 else { return .fault("beyond 39 bits") }
-    var table = root.physical
+  func walk(_ iova: UInt64, roots: [TableRoot], memory: any PhysicalMemoryReader) -> GoldenTranslation {
+    guard iova < 1 << 39, var table = roots.first?.physical else { return .fault("beyond 39 bits") }
     for level in [2, 1, 0] {
       let index = iova >> UInt64(12 + 9 * level) & 511
       guard let bytes = memory.bytes(at: table + index * 8, count: 8) else { return .fault("no memory") }
@@ -191,6 +194,21 @@ enum Tiny {
         return table
       },
       encoder: { _ in encoder }, reference: { _ in reference })
+  }
+
+  /// The tiny format's old driver, which has one era and calls its key `bits`.
+  static func legacy(_ defect: TinyDefect = .none) -> GoldenLegacy {
+    let old = ConfigurationSchema(
+      format: "tiny",
+      keys: [
+        ConfigurationKey("bits", .number(30...39), default: "39", "IOVA bits"),
+        ConfigurationKey("era", .choice(["7.3"]), default: "7.3", "the Linux version"),
+      ])
+    return GoldenLegacy(
+      eras: { $0 == "tiny" ? ["7.3"] : [] },
+      configuration: { try old.configuration($1) },
+      makeTable: { TinyTable($0, base: $1, defect: defect) },
+      counterpart: { try? schema.configuration(["va=\($0.text("bits"))"]) })
   }
 
   /// A file with two entries and a case, true of the tiny format.
