@@ -114,7 +114,9 @@ extension GoldenReferenceCheck {
     GoldenFinding(.walk, detail, conditions: circumstances.conditions(of: problem))
   }
 
-  private func walk(_ iova: UInt64) -> GoldenTranslation { reference.walk(iova, roots: roots, memory: memory) }
+  private func walk(_ iova: UInt64) -> GoldenTranslation {
+    reference.walk(iova, roots: roots, memory: memory)
+  }
 
   private func describe(_ translation: GoldenTranslation) -> String {
     switch translation {

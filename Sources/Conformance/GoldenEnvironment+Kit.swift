@@ -52,7 +52,8 @@ extension ReferenceFormat: GoldenReference {
 
   public func classify(_ word: UInt64, level: Int) -> WordKind { wordKind(word, level: level) }
 
-  public func walk(_ iova: UInt64, roots: [TableRoot], memory: any PhysicalMemoryReader) -> GoldenTranslation {
+  public func walk(_ iova: UInt64, roots: [TableRoot], memory: any PhysicalMemoryReader) -> GoldenTranslation
+  {
     // A leaf that only permits writes is found by a write.
     switch walk(iova: iova, roots: roots, memory: memory, access: .read) {
     case .success(let translation): return GoldenTranslation(translation)

@@ -2,25 +2,43 @@
 
 import PageTable
 
+/// Something to do with each family.
+public protocol LegacyVisitor {
+  mutating func visit<Family: LegacyFamily>(_ family: Family.Type) throws
+}
+
 /// The families that the kit knows.
 public enum LegacyList {
-  /// A new family is one line here.
-  public static let families: [any LegacyFamily.Type] = []
+  /// Visits each family. A new family is one line here; calls are specialised for it, as they are for the formats of
+  /// the generic code, so that the two can be timed side by side.
+  @inlinable
+  public static func forEach<Visitor: LegacyVisitor>(_ visitor: inout Visitor) throws {
+  }
 
   /// The schemas of all formats that have legacy code; one for each format.
-  public static let schemas: [ConfigurationSchema] = {
-    var schemas: [ConfigurationSchema] = []
-    for schema in families.flatMap({ $0.schemas })
-    where !schemas.contains(where: { $0.format == schema.format }) {
-      schemas.append(schema)
-    }
-    return schemas
-  }()
+  public static let schemas: [ConfigurationSchema] = collected.schemas
 
   /// The configurations that tests run over.
   public static var testConfigurations: [Configuration] {
-    families.flatMap { $0.testConfigurations }.compactMap { try? configuration($0) }
+    collected.tests.compactMap { try? configuration($0) }
   }
+
+  private static let collected: (schemas: [ConfigurationSchema], tests: [String]) = {
+    struct Collector: LegacyVisitor {
+      var schemas: [ConfigurationSchema] = []
+      var tests: [String] = []
+
+      mutating func visit<Family: LegacyFamily>(_ family: Family.Type) {
+        for schema in family.schemas where !schemas.contains(where: { $0.format == schema.format }) {
+          schemas.append(schema)
+        }
+        tests += family.testConfigurations
+      }
+    }
+    var collector = Collector()
+    try? forEach(&collector)
+    return (collector.schemas, collector.tests)
+  }()
 
   /// Reads a configuration text `format:key=value,…` in the words of legacy code.
   ///
@@ -48,12 +66,38 @@ public enum LegacyList {
   /// Makes an empty page table of a configuration and calls `function` with it.
   ///
   /// - Throws: `ConfigurationError` with the errno of Linux's refusal, `LinuxErrno.enomem`, and what `function` throws.
+  @inlinable
   public static func apply<Function: LegacyFunction, Memory: TableMemory>(
     _ function: Function, to configuration: Configuration, memory: Memory
   ) throws -> Function.Output {
-    guard let family = families.first(where: { $0.accepts(configuration) }) else {
+    var selector = LegacySelector(function: function, configuration: configuration, memory: memory)
+    try forEach(&selector)
+    guard let output = selector.output else {
       throw ConfigurationError(.einval, "no legacy code for '\(configuration.format)'")
     }
-    return try family.apply(function, to: configuration, memory: memory)
+    return output
+  }
+}
+
+/// Finds the family of a configuration.
+@usableFromInline
+struct LegacySelector<Function: LegacyFunction, Memory: TableMemory>: LegacyVisitor {
+  @usableFromInline let function: Function
+  @usableFromInline let configuration: Configuration
+  @usableFromInline let memory: Memory
+  @usableFromInline var output: Function.Output?
+
+  @inlinable
+  init(function: Function, configuration: Configuration, memory: Memory) {
+    self.function = function
+    self.configuration = configuration
+    self.memory = memory
+    output = nil
+  }
+
+  @inlinable
+  mutating func visit<Family: LegacyFamily>(_ family: Family.Type) throws {
+    guard output == nil, family.accepts(configuration) else { return }
+    output = try family.apply(function, to: configuration, memory: memory)
   }
 }

@@ -115,7 +115,7 @@ public protocol LegacyFamily: Sendable {
   static var testConfigurations: [String] { get }
   /// Whether the family serves a configuration; one format can have several drivers.
   static func accepts(_ configuration: Configuration) -> Bool
-  /// Makes an empty page table and calls `function` with it.
+  /// Makes an empty page table and calls `function` with it; to be `@inlinable`, so that `function` is specialised.
   ///
   /// - Throws: `ConfigurationError` with the errno of Linux's refusal, `LinuxErrno.enomem`, and what `function` throws.
   static func apply<Function: LegacyFunction, Memory: TableMemory>(
