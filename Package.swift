@@ -46,7 +46,7 @@ let package = Package(
     ),
     .target(
       name: "Benchmarks",
-      dependencies: ["PageTable", "Reference", "GenericPT", "Simulator", "Conformance"]
+      dependencies: ["PageTable", "Reference", "GenericPT", "LegacyPT", "Simulator", "Conformance"]
     ),
     .executableTarget(
       name: "ptkit",

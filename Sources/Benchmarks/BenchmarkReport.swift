@@ -4,6 +4,8 @@
 public struct BenchmarkReport: Hashable, Sendable, Codable {
   /// Map and unmap.
   public var maps: [MapRow] = []
+  /// The drivers' own code beside the generic algorithms.
+  public var legacy: [LegacyRow] = []
   /// iova_stress.
   public var stress: [StressRow] = []
   /// The golden check; nil when there are no golden files at hand.
@@ -13,7 +15,7 @@ public struct BenchmarkReport: Hashable, Sendable, Codable {
 
   /// The report as lines of text.
   public var lines: [String] {
-    mapLines + [""] + stressLines + [""] + goldenLines + [""] + misses
+    mapLines + [""] + legacyLines + [""] + stressLines + [""] + goldenLines + [""] + misses
   }
 
   private var mapLines: [String] {
@@ -32,6 +34,28 @@ public struct BenchmarkReport: Hashable, Sendable, Codable {
           Self.text(row.unmap.minimum), Self.text(row.unmapFloor.minimum), Self.text(row.unmapRatio, 2),
           Self.text(row.mapFresh.average), Self.text(row.unmapFresh.average),
         ])
+      }
+  }
+
+  private var legacyLines: [String] {
+    let widths = [34, 12, 16, 16, 7, 16, 16, 7]
+    let head = Self.row(
+      [
+        "driver's configuration", "one operation", "map avg new,old", "min new,old", "min %",
+        "unmap avg new,old", "min new,old", "min %",
+      ], widths)
+    func pair(_ new: Double, _ old: Double) -> String { "\(Self.text(new)),\(Self.text(old))" }
+    return [
+      "Generic code (new) beside the drivers' own (old), ns for one operation; %: by how much the minimum is less."
+    ] + [head]
+      + legacy.map { row in
+        Self.row(
+          [
+            row.legacy, row.workload, pair(row.mapNew.average, row.mapOld.average),
+            pair(row.mapNew.minimum, row.mapOld.minimum), Self.text(row.mapImprovement),
+            pair(row.unmapNew.average, row.unmapOld.average),
+            pair(row.unmapNew.minimum, row.unmapOld.minimum), Self.text(row.unmapImprovement),
+          ], widths)
       }
   }
 
@@ -68,6 +92,13 @@ public struct BenchmarkReport: Hashable, Sendable, Codable {
         )
       }
     }
+    for row in legacy {
+      for (name, ratio) in [("map", row.mapRatio), ("unmap", row.unmapRatio)] where ratio < 0.95 {
+        lines.append(
+          "missed: \(row.configuration), \(name) \(row.workload): \(Self.text(1 / ratio, 2)) times \(row.legacy)"
+        )
+      }
+    }
     for row in stress {
       if row.reclaimRatio > 1.05 {
         lines.append(
@@ -82,7 +113,7 @@ public struct BenchmarkReport: Hashable, Sendable, Codable {
 
   private static let widths = [34, 12, 8, 7, 7, 6, 10, 7, 7, 6, 10, 8]
 
-  private static func row(_ cells: [String]) -> String {
+  private static func row(_ cells: [String], _ widths: [Int] = widths) -> String {
     var line = ""
     for (position, (cell, width)) in zip(cells, widths).enumerated() {
       let padding = String(repeating: " ", count: max(0, width - cell.count))
@@ -96,6 +127,7 @@ public struct BenchmarkReport: Hashable, Sendable, Codable {
   /// A number with a fixed count of decimals.
   private static func text(_ value: Double, _ decimals: Int = 1) -> String {
     guard value.isFinite else { return "-" }
+    if value < 0 { return "-" + text(-value, decimals) }
     var scale = 1.0
     for _ in 0..<decimals { scale *= 10 }
     let scaled = Int((value * scale).rounded())

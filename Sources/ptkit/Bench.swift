@@ -13,7 +13,8 @@ struct Bench: ParsableCommand {
     abstract: "Time map, unmap, iova_stress and the golden check.",
     discussion: """
       Beside each row stands the floor, measured in the same run on the same tables: a bare walk with one store for
-      single leaves, a check and fill or clear of the words for runs. Compare ratios, not nanoseconds.
+      single leaves, a check and fill or clear of the words for runs. Then the drivers' own code of older Linux beside
+      the generic algorithms, as the kernel's patch series print it. Compare ratios, not nanoseconds.
 
       Example: ptkit bench amdv1 armv8:granule=16k --json
       """)
@@ -44,6 +45,7 @@ struct Bench: ParsableCommand {
     var report = BenchmarkReport()
     for configuration in try chosen() {
       report.maps += try MapBenchmark.run(configuration, rounds: rounds)
+      report.legacy += try LegacyBenchmark.run(configuration, rounds: rounds)
       let isWide = configuration.format != "amdv1_mock" && configuration.text("granule").isEmpty
       if tebibytes > 0, isWide || configuration.text("granule") == "4k" {
         report.stress.append(try StressBenchmark.run(configuration, tebibytes: tebibytes))
