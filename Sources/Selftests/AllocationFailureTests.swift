@@ -88,7 +88,7 @@ enum AllocationFailureTests {
     case .mapRange(let iova, let pa, let length, let protection):
       var done: UInt64 = 0
       while let found = session.model.leaf(at: iova + done), found.start == iova + done, done < length {
-        done += found.leaf.size
+        done += found.size
       }
       try session.expect(
         .mapRange(iova: iova + done, pa: pa + done, length: length - done, protection: protection),

@@ -80,8 +80,8 @@ final class Session {
   /// The walk to an IOVA must end in a leaf of a size.
   func expectLeaf(at iova: UInt64, size: UInt64) throws {
     try check(iova)
-    guard let found = model.leaf(at: iova), found.leaf.size == size else {
-      let text = model.leaf(at: iova).map { Numbers.size($0.leaf.size) } ?? "nothing"
+    guard let found = model.leaf(at: iova), found.size == size else {
+      let text = model.leaf(at: iova).map { Numbers.size($0.size) } ?? "nothing"
       throw failure("\(Numbers.hex(iova)): expected a leaf of \(Numbers.size(size)), found \(text)")
     }
   }
@@ -136,20 +136,19 @@ final class Session {
     var position = iova
     // The first leaves of the range; whole tables are looked at by `checkAll`.
     for _ in 0..<4 {
-      guard let found = model.leaf(at: position), found.start + (found.leaf.size - 1) < last else { return }
-      position = found.start + found.leaf.size
+      guard let found = model.leaf(at: position), found.last < last else { return }
+      position = found.start + found.size
       try check(position)
     }
   }
 
   /// Walks to both ends of every leaf of the model and their neighbours, and to the ends of the address space.
   func checkAll() throws {
-    for (start, leaf) in model.sorted {
-      let last = start + (leaf.size - 1)
-      try check(start)
-      try check(last)
-      if model.leaves[last &+ 1] == nil { try check(last &+ 1) }
-      if model.leaf(at: start &- 1) == nil { try check(start &- 1) }
+    for leaf in model.leaves.leaves {
+      try check(leaf.start)
+      try check(leaf.last)
+      if model.leaf(at: leaf.last &+ 1) == nil { try check(leaf.last &+ 1) }
+      if model.leaf(at: leaf.start &- 1) == nil { try check(leaf.start &- 1) }
     }
     for span in subject.spans {
       try check(span.lowerBound)
@@ -173,7 +172,7 @@ final class Session {
   /// What is wrong with the hardware's walk to an IOVA.
   private func walkProblem(_ iova: UInt64) -> String? {
     let place = "walk to \(Numbers.hex(iova))"
-    guard let (start, leaf) = model.leaf(at: iova) else {
+    guard let leaf = model.leaf(at: iova) else {
       switch walk(iova, .read) {
       case .success(let found):
         return
@@ -188,11 +187,14 @@ final class Session {
     }
     let access: DeviceAccess = meaning.protection.contains(.read) ? .read : .write
     switch walk(iova, access) {
-    case .failure(let fault): return "\(place): \(Numbers.hex(leaf.pa + (iova - start))) is mapped: \(fault)"
+    case .failure(let fault):
+      return "\(place): \(Numbers.hex(leaf.pa + (iova - leaf.start))) is mapped: \(fault)"
     case .success(let found):
       let wanted =
-        "\(Numbers.hex(leaf.pa + (iova - start))) in \(Numbers.size(leaf.size)) from \(Numbers.hex(start))"
-      guard found.pa == leaf.pa + (iova - start), found.leafSize == leaf.size, found.leafIOVA == start else {
+        "\(Numbers.hex(leaf.pa + (iova - leaf.start))) in \(Numbers.size(leaf.size)) from \(Numbers.hex(leaf.start))"
+      guard found.pa == leaf.pa + (iova - leaf.start), found.leafSize == leaf.size,
+        found.leafIOVA == leaf.start
+      else {
         return
           "\(place): expected \(wanted), found \(Numbers.hex(found.pa)) in \(Numbers.size(found.leafSize))"
           + " from \(Numbers.hex(found.leafIOVA))"

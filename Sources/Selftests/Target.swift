@@ -67,6 +67,11 @@ public struct TargetOptions: Hashable, Sendable {
   }
 }
 
+extension Subject {
+  /// The usual options.
+  var options: TargetOptions { TargetOptions(physicalBase: usualBase) }
+}
+
 /// What is tested: makes page tables.
 public protocol TargetFactory: Sendable {
   /// The name on the command line.

@@ -4,10 +4,9 @@ import PageTable
 
 /// Random operations that meet each other: around the ends of the address space and the borders of tables,
 /// with sizes of every kind, over and beside what is mapped already.
-struct OperationGenerator {
-  let subject: Subject
+package struct OperationGenerator {
+  package let subject: Subject
   private var random: RandomNumbers
-  private var model: MappingModel
   private let anchors: [UInt64]
   /// What was mapped at some time.
   private var history: [(iova: UInt64, length: UInt64)] = []
@@ -17,10 +16,9 @@ struct OperationGenerator {
   /// Leaves that may be mapped at a time.
   private static let totalLimit = 1200
 
-  init(_ subject: Subject, _ random: RandomNumbers) {
+  package init(_ subject: Subject, _ random: RandomNumbers) {
     self.subject = subject
     self.random = random
-    model = MappingModel(subject)
     let shifts = (1..<subject.reference.levelCount).compactMap { subject.reference.shift(level: $0) }
     anchors = subject.spans.flatMap { span in
       [span.lowerBound, span.upperBound]
@@ -28,21 +26,25 @@ struct OperationGenerator {
     }
   }
 
-  /// The next `count` operations.
-  mutating func operations(_ count: Int) -> [Operation] { (0..<count).map { _ in next() } }
-
-  private mutating func next() -> Operation {
-    let dice = random.below(100)
-    let operation: Operation
-    switch dice {
-    case 0..<50 where model.leaves.count < Self.totalLimit: operation = map()
-    case 0..<80: operation = unmap()
-    case 80..<90: operation = dirty()
-    case 90..<95: operation = .phys(iova: address())
-    default: operation = mistake()
+  /// The next `count` operations, on a page table that nobody else changes.
+  package mutating func operations(_ count: Int) -> [Operation] {
+    var model = MappingModel(subject)
+    return (0..<count).map { _ in
+      let operation = next(model.leaves)
+      _ = model.perform(operation)
+      return operation
     }
-    _ = model.perform(operation)
-    return operation
+  }
+
+  /// The next operation on a page table that holds some leaves.
+  package mutating func next(_ leaves: LeafList) -> Operation {
+    switch random.below(100) {
+    case 0..<50 where leaves.count < Self.totalLimit: map()
+    case 0..<80: unmap(leaves)
+    case 80..<90: dirty()
+    case 90..<95: .phys(iova: address())
+    default: mistake()
+    }
   }
 
   // MARK: Addresses
@@ -90,7 +92,9 @@ struct OperationGenerator {
     var length = min(length() - 1, room) &+ 1
     if length == 0 || length > Bits.lowMask(subject.outputMask.trailingOnes) / 4 { length = subject.granule }
     var pa = output(iova, length)
-    if model.leafCount(iova, pa, length, limit: Self.leafLimit) >= Self.leafLimit {
+    let leafCount = LeafChoice.count(
+      subject.sizeMap, iova: iova, pa: pa, length: length, limit: Self.leafLimit)
+    if leafCount >= Self.leafLimit {
       length = min(subject.granule * (1 + random.below(9)) - 1, room) + 1
       pa = output(iova, length)
     }
@@ -112,7 +116,7 @@ struct OperationGenerator {
     return protection
   }
 
-  private mutating func unmap() -> Operation {
+  private mutating func unmap(_ leaves: LeafList) -> Operation {
     guard !history.isEmpty else { return .unmap(iova: address(), length: length()) }
     var (iova, size) = random.pick(history)
     switch random.below(6) {
@@ -120,7 +124,7 @@ struct OperationGenerator {
     case 1: iova = iova &+ subject.granule
     case 2: size = size &+ length()
     case 3: size = max(1, size &- subject.granule / 2)
-    case 4: iova = model.leaf(at: iova &+ size / 2)?.start ?? iova
+    case 4: iova = leaves.leaf(at: iova &+ size / 2)?.start ?? iova
     default: break
     }
     // What Linux does with a range that crosses the middle of sign-extended addresses is a test of its own.
@@ -151,5 +155,5 @@ struct OperationGenerator {
 
 extension UInt64 {
   /// How many of the lowest bits are set before the first that is not.
-  var trailingOnes: Int { (~self).trailingZeroBitCount }
+  package var trailingOnes: Int { (~self).trailingZeroBitCount }
 }

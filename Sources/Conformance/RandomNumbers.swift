@@ -7,7 +7,7 @@ public struct RandomNumbers: RandomNumberGenerator, Sendable {
   public init(seed: UInt64) { state = seed }
 
   /// The numbers of one test: those of different names have nothing in common.
-  init(seed: UInt64, name: String) {
+  package init(seed: UInt64, name: String) {
     // FNV-1a, for Swift's own hashes change from run to run.
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
@@ -23,16 +23,16 @@ public struct RandomNumbers: RandomNumberGenerator, Sendable {
   }
 
   /// A number from 0 to `bound` - 1; 0 when `bound` is 0.
-  mutating func below(_ bound: UInt64) -> UInt64 {
+  package mutating func below(_ bound: UInt64) -> UInt64 {
     bound == 0 ? 0 : next().multipliedFullWidth(by: bound).high
   }
 
   /// A number from 0 to `bound` - 1; 0 when `bound` is not positive.
-  mutating func below(_ bound: Int) -> Int { Int(below(UInt64(max(0, bound)))) }
+  package mutating func below(_ bound: Int) -> Int { Int(below(UInt64(max(0, bound)))) }
 
   /// True in `percent` of a hundred cases.
-  mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
+  package mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
 
   /// One of some things, of which there is at least one.
-  mutating func pick<Element>(_ items: [Element]) -> Element { items[below(items.count)] }
+  package mutating func pick<Element>(_ items: [Element]) -> Element { items[below(items.count)] }
 }

@@ -1,35 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-import Conformance
 import GenericPT
 import PageTable
 import Reference
 
 /// The facts about a format's configuration that say what operations it has to accept.
-struct FormatShape: Hashable, Sendable {
+package struct FormatShape: Hashable, Sendable {
   /// The format's name.
-  var format: String
+  package var format: String
   /// What the configuration settles.
-  var geometry: Geometry
+  package var geometry: Geometry
   /// Whether hardware marks written leaves.
-  var tracksDirty: Bool
+  package var tracksDirty: Bool
   /// The highest level that a top table may have.
-  var maximumLevel: Int
+  package var maximumLevel: Int
   /// Width of the address field of table pointers, in bits.
-  var addressFieldBits: Int
+  package var addressFieldBits: Int
   /// The leaf sizes on offer, a bitmap of bytes.
-  var sizes: UInt64
+  package var sizes: UInt64
   /// Whether the top table is larger than the others.
-  var hasWideTop: Bool
+  package var hasWideTop: Bool
 
-  init(_ configuration: Configuration) throws {
+  package init(_ configuration: Configuration) throws {
     struct Read: FormatFunction {
       func callAsFunction<Format: PageTableFormat>(_ format: Format) -> FormatShape { FormatShape(format) }
     }
     self = try FormatList.apply(Read(), to: configuration)
   }
 
-  init<Format: PageTableFormat>(_ format: Format) {
+  package init<Format: PageTableFormat>(_ format: Format) {
     self.format = Format.schema.format
     geometry = format.geometry
     tracksDirty = format.tracksDirty
@@ -42,69 +41,72 @@ struct FormatShape: Hashable, Sendable {
   }
 
   /// Whether there are leaves larger than the granule.
-  var hasLargeLeaves: Bool { sizes.nonzeroBitCount > 1 }
+  package var hasLargeLeaves: Bool { sizes.nonzeroBitCount > 1 }
   /// Whether hardware marks written leaves larger than the granule.
-  var tracksDirtyLargeLeaves: Bool { tracksDirty && hasLargeLeaves }
+  package var tracksDirtyLargeLeaves: Bool { tracksDirty && hasLargeLeaves }
   /// Whether hardware leaves no mark of writes.
-  var ignoresDirty: Bool { !tracksDirty }
+  package var ignoresDirty: Bool { !tracksDirty }
   /// Whether the top grows on demand.
-  var isDynamic: Bool { geometry.features.contains(.dynamicTop) }
+  package var isDynamic: Bool { geometry.features.contains(.dynamicTop) }
   /// Whether a sync says which levels lost leaves and tables.
-  var gathersLevels: Bool { geometry.features.contains(.detailedGather) }
+  package var gathersLevels: Bool { geometry.features.contains(.detailedGather) }
   /// Whether no sync may cover what did not change, and leaves can take the place of tables.
-  var syncsNoGaps: Bool { geometry.features.contains(.flushRangeNoGaps) && hasLargeLeaves }
+  package var syncsNoGaps: Bool { geometry.features.contains(.flushRangeNoGaps) && hasLargeLeaves }
   /// Whether addresses have a lower and an upper half.
-  var isSignExtended: Bool { geometry.features.contains(.signExtend) }
+  package var isSignExtended: Bool { geometry.features.contains(.signExtend) }
 }
 
 /// What a leaf of a size and a protection means to the hardware, by the reference alone.
-struct LeafMeaning: Hashable {
-  var protection: Protection
+package struct LeafMeaning: Hashable {
+  package var protection: Protection
   /// Whether it counts as written when it is new.
-  var isBornDirty: Bool
+  package var isBornDirty: Bool
   /// Whether it counts as written after a device wrote.
-  var becomesDirty: Bool
+  package var becomesDirty: Bool
 }
 
 /// A configuration, its reference, and what tests need to know to choose addresses and sizes.
-final class Subject {
-  let configuration: Configuration
-  let reference: ReferenceFormat
-  let shape: FormatShape
+package final class Subject {
+  package let configuration: Configuration
+  package let reference: ReferenceFormat
+  package let shape: FormatShape
 
   /// The leaf sizes that a map may use, in bytes, ascending.
-  let sizes: [UInt64]
+  package let sizes: [UInt64]
+  /// The same, as a bitmap.
+  package let sizeMap: UInt64
   /// The IOVAs that can be mapped, ascending; two where addresses are sign-extended.
-  let spans: [ClosedRange<UInt64>]
+  package let spans: [ClosedRange<UInt64>]
   /// The bits that output addresses may have; the encryption bit is none of them.
-  let outputMask: UInt64
+  package let outputMask: UInt64
   private var meanings: [UInt64: LeafMeaning] = [:]
 
-  init(_ configuration: Configuration, _ reference: ReferenceFormat) throws {
+  package init(_ configuration: Configuration, _ reference: ReferenceFormat) throws {
     self.configuration = configuration
     self.reference = reference
     shape = try FormatShape(configuration)
     let geometry = shape.geometry
     sizes = Self.sizes(reference, geometry)
+    sizeMap = sizes.reduce(0, |)
     spans = Self.spans(geometry)
     let isEncrypted = configuration.flags("features").contains("encrypt_tables")
     let encryptionBit = isEncrypted ? configuration.number("cbit") : 0
     outputMask = Bits.lowMask(geometry.outputBits) & (encryptionBit == 0 ? ~0 : ~Bits.bit(encryptionBit))
     guard !sizes.isEmpty else {
-      throw SelftestFailure("the reference of \(configuration) has no leaf that a map can use")
+      throw ConfigurationError(.einval, "the reference of \(configuration) has no leaf that a map can use")
     }
   }
 
   /// The sizes whose leaves do not reach over the encryption bit, which is in no output address then.
-  var plainSizes: [UInt64] { sizes.filter { $0.trailingZeroBitCount < outputMask.trailingOnes } }
+  package var plainSizes: [UInt64] { sizes.filter { $0.trailingZeroBitCount < outputMask.trailingOnes } }
 
   /// The bytes of the smallest leaf.
-  var granule: UInt64 { sizes[0] }
+  package var granule: UInt64 { sizes[0] }
   /// The largest leaf's.
-  var largest: UInt64 { sizes[sizes.count - 1] }
-  var isDynamic: Bool { shape.isDynamic }
-  var isIncoherent: Bool { shape.geometry.features.contains(.dmaIncoherent) }
-  var tracksDirty: Bool { shape.tracksDirty }
+  package var largest: UInt64 { sizes[sizes.count - 1] }
+  package var isDynamic: Bool { shape.isDynamic }
+  package var isIncoherent: Bool { shape.geometry.features.contains(.dmaIncoherent) }
+  package var tracksDirty: Bool { shape.tracksDirty }
 
   /// As Linux offers them: none of half the address space or more, none as wide as the output address.
   private static func sizes(_ reference: ReferenceFormat, _ geometry: Geometry) -> [UInt64] {
@@ -129,19 +131,19 @@ final class Subject {
   }
 
   /// Whether a root of `level` spans both ends of a range; sign-extended addresses do not cross the middle.
-  func holds(_ first: UInt64, _ last: UInt64, rootLevel level: Int) -> Bool {
+  package func holds(_ first: UInt64, _ last: UInt64, rootLevel level: Int) -> Bool {
     guard reference.accepts(iova: first, rootLevel: level), reference.accepts(iova: last, rootLevel: level)
     else { return false }
     return !shape.geometry.features.contains(.signExtend) || first >> 63 == last >> 63
   }
 
   /// The level that leaves of a size stand at.
-  func level(ofSize size: UInt64) -> Int? {
+  package func level(ofSize size: UInt64) -> Int? {
     (0..<reference.levelCount).first { reference.leafSizes(level: $0).contains(size) }
   }
 
   /// What a leaf means to the hardware; nil when the reference refuses the protection.
-  func meaning(size: UInt64, _ protection: Protection) -> LeafMeaning? {
+  package func meaning(size: UInt64, _ protection: Protection) -> LeafMeaning? {
     let key = size | UInt64(protection.rawValue)
     if let known = meanings[key] { return known }
     guard let level = level(ofSize: size),
@@ -164,7 +166,7 @@ final class Subject {
 
   /// Arena bases that exercise every bit of a table pointer: the usual one, the last under the limit of
   /// output addresses, and two with alternating bits.
-  func physicalBases(reserve: UInt64) -> [UInt64] {
+  package func physicalBases(reserve: UInt64) -> [UInt64] {
     let bits = min(shape.geometry.outputBits, shape.addressFieldBits)
     let usable = outputMask & Bits.lowMask(bits)
     // Table memory starts at multiples of 1 MiB.
@@ -176,14 +178,11 @@ final class Subject {
 
   /// The start of a stretch of `length` bytes, a power of two, that is aligned to it and lies well within the
   /// address space; the address space's start where there is no room for that.
-  func place(_ length: UInt64) -> UInt64 { spans[0].lowerBound + (hasRoom(length) ? length * 2 : 0) }
+  package func place(_ length: UInt64) -> UInt64 { spans[0].lowerBound + (hasRoom(length) ? length * 2 : 0) }
 
   /// Whether four stretches of `length` bytes fit the address space.
-  func hasRoom(_ length: UInt64) -> Bool { length <= (spans[0].upperBound - spans[0].lowerBound) / 4 }
+  package func hasRoom(_ length: UInt64) -> Bool { length <= (spans[0].upperBound - spans[0].lowerBound) / 4 }
 
   /// Where table memory usually starts: at 4 GiB, or in the middle of a narrower output address.
-  var usualBase: UInt64 { min(0x1_0000_0000, Bits.bit(shape.geometry.outputBits - 1)) }
-
-  /// The usual options.
-  var options: TargetOptions { TargetOptions(physicalBase: usualBase) }
+  package var usualBase: UInt64 { min(0x1_0000_0000, Bits.bit(shape.geometry.outputBits - 1)) }
 }
