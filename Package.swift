@@ -60,6 +60,7 @@ let package = Package(
     .testTarget(name: "PageTableTests", dependencies: ["PageTable"]),
     .testTarget(name: "ReferenceTests", dependencies: ["Reference", "ReferenceSpecs"]),
     .testTarget(name: "GenericPTTests", dependencies: ["GenericPT", "Simulator"]),
+    .testTarget(name: "LegacyPTTests", dependencies: ["LegacyPT", "Simulator", "PageTable"]),
     .testTarget(name: "SimulatorTests", dependencies: ["Simulator"]),
     .testTarget(name: "TAPTests", dependencies: ["TAP"]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "ReferenceSpecs"]),
