@@ -135,7 +135,10 @@ public struct GoldenChecker {
       let detail = "\(context.configurationText): \(error)"
       return isLegacy ? .skip(.configuration, detail) : .findings([GoldenFinding(.configuration, detail)])
     }
-    let forcesWrite = witnesses.configuration.flags("features").contains("force_writeable")
+    // Either forces write permission on every leaf, or has none to give.
+    let forcesWrite =
+      witnesses.configuration.flags("features").contains("force_writeable")
+      || witnesses.configuration.flags("quirks").contains("no_perms")
     let reader = { steps in
       witnesses.reference.map {
         GoldenReferenceCheck(

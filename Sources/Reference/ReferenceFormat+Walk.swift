@@ -248,11 +248,15 @@ extension ReferenceFormat {
   }
 
   private func fault(_ index: Int, _ position: Position, _ reason: String?) -> Fault {
-    let spec = self.spec.faults[index]
+    var named = index
+    if let level = position.step?.level, faultNames[index].indices.contains(level) {
+      named = faultNames[index][level]
+    }
+    let spec = self.spec.faults[named]
     let isWrite = position.access == .write
     return Fault(
-      key: spec.key, name: isWrite ? spec.writeName : spec.name, code: isWrite ? spec.writeCode : spec.code,
-      access: position.access, iova: position.iova, step: position.step, path: position.path,
-      reason: reason ?? spec.text)
+      key: self.spec.faults[index].key, name: isWrite ? spec.writeName : spec.name,
+      code: isWrite ? spec.writeCode : spec.code, access: position.access, iova: position.iova,
+      step: position.step, path: position.path, reason: reason ?? spec.text)
   }
 }

@@ -29,6 +29,8 @@ public final class ReferenceFormat: Sendable {
   let refusals: [(encoder: FieldEncoder, why: String)]
   /// The faults of `FaultKey`, by ordinal, in the specification's list.
   let faultIndex: [Int]
+  /// For each fault and level, how the fault is called there: another position in the list, or its own.
+  let faultNames: [[Int]]
   private let rootSelect: (high: Int, low: Int)?
 
   /// Evaluates `spec` for `configuration`.
@@ -56,6 +58,12 @@ public final class ReferenceFormat: Sendable {
     rootSelect = result.rootSelect
     // The compiler has made sure that all of them are described.
     faultIndex = FaultKey.allCases.map { key in spec.faults.firstIndex { $0.key == key.rawValue } ?? 0 }
+    let levelCount = levels.count
+    faultNames = spec.faults.indices.map { fault in
+      (0..<levelCount).map { level in
+        spec.faults.firstIndex { $0.key == "\(spec.faults[fault].key)_\(level)" } ?? fault
+      }
+    }
   }
 
   /// How many levels the configuration knows; a root may be of any of them where the top grows.

@@ -18,7 +18,7 @@ import Reference
 /// | `absent` | the `bits` and the `value` by which a word is not present |
 /// | `entries` | kinds of entries; the first whose fixed bits match describes a word |
 /// | `refuse` | protections that are not encoded: `when`, `why` |
-/// | `faults` | the manual's `name` and `code` (`write` where writes differ) for each key of `FaultKey` and of `checks` |
+/// | `faults` | the manual's `name` and `code` (`write` where writes differ) for each key of `FaultKey` and of `checks`; `KEY_N` where it is called otherwise at level N |
 ///
 /// An entry has a `kind` (table, leaf), `levels`, `when`, `each` (a variable and its range: the entry stands once for
 /// each value), for leaves log2 of the `size`, whether they are `offered` for encoding and how their `words` differ
@@ -43,6 +43,10 @@ public enum ReferenceSpecs {
     ("vtdss", PackageResources.vtdss_yaml),
     ("riscv64", PackageResources.riscv64_yaml),
     ("armv8", PackageResources.armv8_yaml),
+    ("arm_lpae32", PackageResources.arm_lpae32_yaml),
+    ("armv7s", PackageResources.armv7s_yaml),
+    ("mali", PackageResources.mali_yaml),
+    ("dart", PackageResources.dart_yaml),
   ]
 
   /// The names of the formats that have a specification.

@@ -25,6 +25,13 @@ struct GeometryTests {
     ("armv8:granule=64k,ias=42,oas=42", 1, 8192), ("armv8:ias=52,oas=52", 3, 512), ("amdv1", 2, 512),
     ("amdv1:level=5", 5, 128), ("amdv1_mock", 2, 512), ("x86_64", 3, 512), ("riscv64:va=57", 4, 512),
     ("vtdss:va=39,level=2", 2, 512), ("x86_64:va=47,features=none", 3, 512),
+    ("arm_lpae32", 2, 4), ("arm_lpae32:stage=2,ias=40", 2, 1024), ("arm_lpae32:stage=2", 2, 4),
+    ("arm_lpae32:ias=30", 1, 512), ("armv7s", 1, 4096),
+    ("armv7s:ias=34,oas=35,quirks=no_perms+mtk_ext", 1, 16384),
+    ("mali", 3, 512), ("mali:ias=40", 3, 2), ("mali:ias=33", 3, 1), ("dart", 1, 128),
+    ("dart:ias=36", 1, 2048),
+    ("dart:version=2,ias=42,oas=42", 2, 64), ("dart:granule=4k,ias=30", 1, 512),
+    ("dart:granule=4k,ias=36", 2, 64),
   ])
   func roots(_ text: String, _ level: Int, _ words: Int) throws {
     let format = try reference(text)
@@ -32,6 +39,22 @@ struct GeometryTests {
     #expect(format.wordCount(level: level, isRoot: true) == words)
     #expect(format.rootCount == 1)
     #expect(format.rootOrdinal(of: ~0) == 0)
+  }
+
+  /// DART with 4 KiB pages: the bits above the top level choose.
+  @Test(arguments: [
+    ("ias=32", 4, 30), ("ias=31", 2, 30), ("ias=30", 1, 30), ("ias=33", 1, 33), ("ias=36", 1, 36),
+  ])
+  func dartRoots(_ keys: String, _ count: Int, _ width: Int) throws {
+    let format = try reference("dart:granule=4k,\(keys)")
+    #expect(format.rootCount == count)
+    for ordinal in 0..<count {
+      let base = UInt64(ordinal) << UInt64(width)
+      #expect(format.rootOrdinal(of: base) == ordinal)
+      #expect(format.rootOrdinal(of: base + (1 << UInt64(width)) - 1) == ordinal)
+      #expect(format.index(of: base, level: format.rootLevel, isRoot: true) == 0)
+    }
+    #expect(!format.accepts(iova: UInt64(count) << UInt64(width), rootLevel: format.rootLevel))
   }
 
   @Test func whichAddressesAreTranslated() throws {

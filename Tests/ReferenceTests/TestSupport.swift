@@ -23,17 +23,30 @@ enum TestConfigurations {
     ]
   }
 
-  private static let arm = [
-    ConfigurationKey("stage", .number(1...2), default: "1", "stage"),
-    ConfigurationKey("granule", .choice(["4k", "16k", "64k"]), default: "4k", "granule"),
-    ConfigurationKey("ias", .number(1...64), default: "48", "input bits"),
-    ConfigurationKey("oas", .number(1...64), default: "48", "output bits"),
-    ConfigurationKey("pgsizes", .bitmap, default: "0x0", "page sizes"),
-    ConfigurationKey("coherent", .number(0...1), default: "1", "coherent walks"),
-    ConfigurationKey(
-      "quirks", .flags(["ns", "ttbr1", "outer_wbwa", "hd", "no_warn", "s2fwb"]), default: "none", "quirks"),
-    ConfigurationKey("contig", .number(0...1), default: "0", "contiguous words"),
-  ]
+  private static func table(_ ias: Int, _ oas: Int, _ quirks: [String]? = nil) -> [ConfigurationKey] {
+    [
+      ConfigurationKey("ias", .number(1...64), default: "\(ias)", "input bits"),
+      ConfigurationKey("oas", .number(1...64), default: "\(oas)", "output bits"),
+      ConfigurationKey("pgsizes", .bitmap, default: "0x0", "page sizes"),
+      ConfigurationKey("coherent", .number(0...1), default: "1", "coherent walks"),
+    ] + (quirks.map { [ConfigurationKey("quirks", .flags($0), default: "none", "quirks")] } ?? [])
+  }
+
+  private static let stage = ConfigurationKey("stage", .number(1...2), default: "1", "stage")
+  private static let armQuirks = ["ns", "ttbr1", "outer_wbwa", "hd", "no_warn", "s2fwb"]
+
+  private static let arm =
+    [
+      stage,
+      ConfigurationKey("granule", .choice(["4k", "16k", "64k"]), default: "4k", "granule"),
+      ConfigurationKey("contig", .number(0...1), default: "0", "contiguous words"),
+    ] + table(48, 48, armQuirks)
+
+  private static let dart =
+    [
+      ConfigurationKey("version", .number(1...2), default: "1", "version"),
+      ConfigurationKey("granule", .choice(["4k", "16k"]), default: "16k", "granule"),
+    ] + table(32, 36)
 
   static func schema(_ format: String) -> ConfigurationSchema {
     let keys: [ConfigurationKey] =
@@ -43,6 +56,10 @@ enum TestConfigurations {
       case "x86_64": common(48, 52, 3, "flush_range+sign_extend")
       case "vtdss": common(48, 52, 3, "flush_range")
       case "riscv64": common(48, 56, 3, "flush_range+detailed_gather+sign_extend")
+      case "arm_lpae32": [stage] + table(32, 40, armQuirks)
+      case "armv7s": table(32, 32, ["ns", "no_perms", "mtk_ext", "mtk_ttbr_ext"])
+      case "mali": table(48, 40)
+      case "dart": dart
       default: arm
       }
     return ConfigurationSchema(format: format, keys: keys)
@@ -64,7 +81,17 @@ enum TestConfigurations {
       "vtdss:va=39,level=2", "vtdss:va=57,level=4,features=force_coherence+dma_incoherent",
       "vtdss:features=force_writeable,oa=39", "riscv64", "riscv64:va=39,oa=44,features=svnapot_64k",
       "riscv64:va=57,features=sign_extend+svnapot_64k+svpbmt",
-    ] + armv8
+    ] + armv8 + others
+
+  private static let others = [
+    "arm_lpae32", "arm_lpae32:ias=31,oas=32,coherent=0,quirks=ns+hd", "arm_lpae32:quirks=ttbr1",
+    "arm_lpae32:stage=2,ias=40", "arm_lpae32:stage=2,ias=32,quirks=s2fwb,pgsizes=0x1000",
+    "armv7s", "armv7s:quirks=ns,pgsizes=0x1000000", "armv7s:quirks=no_perms",
+    "armv7s:oas=33,quirks=no_perms+mtk_ext", "armv7s:ias=34,oas=35,quirks=no_perms+mtk_ext+ns",
+    "armv7s:ias=34,oas=35,quirks=no_perms+mtk_ext+mtk_ttbr_ext", "mali", "mali:ias=33,oas=36,coherent=0",
+    "dart", "dart:ias=36", "dart:granule=4k", "dart:granule=4k,ias=36", "dart:granule=4k,ias=31",
+    "dart:version=2,oas=42", "dart:version=2,ias=42,oas=42", "dart:version=2,granule=4k",
+  ]
 
   static let armv8: [String] = [1, 2].flatMap { stage in
     [
@@ -80,13 +107,15 @@ func reference(_ text: String) throws -> ReferenceFormat {
   try SpecificationLibrary.embedded.format(TestConfigurations.parse(text))
 }
 
-/// A stretch of table memory.
+/// A stretch of table memory, with words of 4 or 8 bytes.
 final class TestMemory: PhysicalMemoryReader {
   let base: UInt64
+  private let wordBytes: Int
   private let storage: UnsafeMutableRawBufferPointer
 
-  init(base: UInt64 = 0x1_0000_0000, byteCount: Int = 1 << 20) {
+  init(base: UInt64 = 0x1_0000_0000, byteCount: Int = 1 << 20, wordBytes: Int = 8) {
     self.base = base
+    self.wordBytes = wordBytes
     storage = .allocate(byteCount: byteCount, alignment: 4096)
     storage.initializeMemory(as: UInt8.self, repeating: 0)
   }
@@ -101,11 +130,19 @@ final class TestMemory: PhysicalMemoryReader {
 
   /// The words of the table at `physical`.
   func set(_ physical: UInt64, _ index: Int, _ word: UInt64) {
-    storage.storeBytes(of: word, toByteOffset: Int(physical - base) + index * 8, as: UInt64.self)
+    let offset = Int(physical - base) + index * wordBytes
+    if wordBytes == 8 {
+      storage.storeBytes(of: word, toByteOffset: offset, as: UInt64.self)
+    } else {
+      storage.storeBytes(of: UInt32(truncatingIfNeeded: word), toByteOffset: offset, as: UInt32.self)
+    }
   }
 
   func word(_ physical: UInt64, _ index: Int) -> UInt64 {
-    storage.load(fromByteOffset: Int(physical - base) + index * 8, as: UInt64.self)
+    let offset = Int(physical - base) + index * wordBytes
+    return wordBytes == 8
+      ? storage.load(fromByteOffset: offset, as: UInt64.self)
+      : UInt64(storage.load(fromByteOffset: offset, as: UInt32.self))
   }
 }
 
@@ -126,7 +163,7 @@ struct TestMapping {
     self.format = format
     self.iova = iova
     leafLevel = level
-    memory = TestMemory(base: 0x1000_0000, byteCount: 1 << 21)
+    memory = TestMemory(base: 0x1000_0000, byteCount: 1 << 21, wordBytes: format.wordBytes)
     let top = rootLevel ?? format.rootLevel
     var tables: [Int: UInt64] = [:]
     // The widest root has 512 KiB; other tables stand behind it.

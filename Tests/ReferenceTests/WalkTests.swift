@@ -14,7 +14,7 @@ struct WalkTests {
     let bytes = size ?? format.leafSizes(level: level)[0]
     return try TestMapping(
       format, iova: iova ?? (text.contains("ttbr1") ? 0xffff_0000_0000_0000 : 0),
-      pa: 0x80_0000_0000 & ~(bytes - 1),
+      pa: 0x80_0000_0000 & ~(bytes - 1) & Bits.lowMask(format.outputWidth),
       level: level, size: bytes, protection: protection, rootLevel: rootLevel)
   }
 
@@ -43,6 +43,7 @@ struct WalkTests {
     ("amdv1", "IO_PAGE_FAULT", 0x2), ("x86_64", "FS.71h not present", 0x71),
     ("vtdss", "SS.79h no rights", 0x79),
     ("riscv64", "read page fault", 13), ("armv8", "F_TRANSLATION", 0x10), ("amdv1_mock", "no translation", 0),
+    ("arm_lpae32", "FSR.TF", 2), ("armv7s", "FSR.TF", 2),
   ])
   func absentWords(_ text: String, _ name: String, _ code: Int) throws {
     for level in [0, 1] {
@@ -60,7 +61,8 @@ struct WalkTests {
     ("amdv1", "IO_PAGE_FAULT", 0x2), ("vtdss", "SS.85h write denied", 0x85),
     ("x86_64", "FS.85h write denied", 0x85),
     ("riscv64", "write page fault", 15), ("armv8", "F_PERMISSION", 0x13),
-    ("armv8:stage=2", "F_PERMISSION", 0x13),
+    ("armv8:stage=2", "F_PERMISSION", 0x13), ("arm_lpae32", "FSR.PF", 8), ("armv7s", "FSR.PF", 8),
+    ("mali", "PERM_FAULT_3", 0xcb), ("dart", "WRITE_FAULT", 8), ("dart:version=2,oas=42", "WRITE_FAULT", 8),
   ])
   func writesNeedPermission(_ text: String, _ name: String, _ code: Int) throws {
     let mapping = try mapping(text, protection: [.read])

@@ -72,6 +72,9 @@ struct WorkedExample {
     rows.append(row)
   }
 
+  /// The address of the root; the tables stand within 1 MiB from there on.
+  var root: UInt64 { rows.first?.table ?? 0 }
+
   /// What the reference says differently; empty when it agrees with every word.
   func disagreements(_ format: ReferenceFormat) -> [String] {
     var found: [String] = []
@@ -103,7 +106,7 @@ struct WorkedExample {
 
   /// The tables of the example, in memory; identical or consecutive words are filled in.
   func memory(_ format: ReferenceFormat) -> TestMemory {
-    let memory = TestMemory()
+    let memory = TestMemory(base: root, wordBytes: format.wordBytes)
     for row in rows {
       memory.set(row.table, row.index, row.word)
     }

@@ -9,7 +9,8 @@ import Testing
 struct WorkedExampleTests {
   static let texts = [
     "AMD": amdExamples, "x86-64": x86Examples, "VT-d": vtdExamples, "RISC-V": riscvExamples,
-    "Arm stage 1": armStage1Examples, "Arm stage 2": armStage2Examples,
+    "Arm stage 1": armStage1Examples, "Arm stage 2": armStage2Examples, "Arm LPAE": armLPAE32Examples,
+    "Arm short descriptors": armv7sExamples, "Mali": maliExamples, "DART": dartExamples,
   ]
 
   static func examples(_ name: String) throws -> [WorkedExample] {
@@ -18,7 +19,7 @@ struct WorkedExampleTests {
 
   @Test func everyExampleIsRead() throws {
     let counts = try Self.texts.mapValues { try WorkedExample.parse($0).count }
-    #expect(counts.values.reduce(0, +) == 119)
+    #expect(counts.values.reduce(0, +) == 172)
     let formats = Set(
       try Self.texts.values.flatMap { try WorkedExample.parse($0) }.map {
         String($0.configuration.prefix { $0 != ":" })
@@ -37,7 +38,9 @@ struct WorkedExampleTests {
     for example in try Self.examples(name) {
       let format = try reference(example.configuration)
       let memory = example.memory(format)
-      let root = TableRoot(physical: 0x1_0000_0000, level: format.rootLevel)
+      let root = TableRoot(physical: example.root, level: format.rootLevel)
+      // Without permissions everything may be written.
+      let writable = example.protection.contains(.write) || example.configuration.contains("no_perms")
       let access: DeviceAccess = example.protection.contains(.read) ? .read : .write
       for offset in [0, example.size / 2 + 3, example.size - 1] {
         let translation = try format.walk(
@@ -47,7 +50,7 @@ struct WorkedExampleTests {
         #expect(translation.leafIOVA == example.iova)
         #expect(translation.leafSize == example.size)
         #expect(translation.leafPA == example.pa)
-        #expect(translation.protection.contains(.write) == example.protection.contains(.write))
+        #expect(translation.protection.contains(.write) == writable)
         #expect(translation.path.count == format.rootLevel - translation.leafLevel + 1)
       }
       // The byte after the mapping does not translate, nor the one before it.
@@ -72,6 +75,15 @@ struct WorkedExampleTests {
     ("riscv64", "value: 0b1000", "value: 0b0100"),
     ("armv8", "name: nG, encode: 1", "name: nG, encode: 0"),
     ("armv8", "6 if cache else 5, values", "7 if cache else 5, values"),
+    ("arm_lpae32", "name: XN, encode: noexec", "name: XN, encode: 0"),
+    ("arm_lpae32", "name: HAP2, encode: write", "name: HAP2, encode: read"),
+    ("armv7s", "name: PA33, when: mtk, address: 33", "name: PA33, when: mtk, address: 34"),
+    ("armv7s", "shift + 4 * super", "shift + 3 * super"),
+    ("armv7s", "name: NS, encode: ns", "name: NS, encode: 0"),
+    ("mali", "name: SHARE, encode: 2", "name: SHARE, encode: 3"), ("mali", "value: 0b01", "value: 0b11"),
+    ("dart", "37:10, name: OFFSET, address: 14", "37:10, name: OFFSET, address: 10"),
+    ("dart", "name: SP_END, encode: 0xfff", "name: SP_END, encode: 0"),
+    ("dart", "name: SP_DIS, encode: 1", "name: SP_DIS, encode: 0"),
   ])
   func oneWrongBitIsFound(_ format: String, _ right: String, _ wrong: String) throws {
     let source = try #require(ReferenceSpecs.source(format: format))
