@@ -14,6 +14,8 @@ public enum LegacyList {
   @inlinable
   public static func forEach<Visitor: LegacyVisitor>(_ visitor: inout Visitor) throws {
     try visitor.visit(DART.self)
+    try visitor.visit(VTDFamily.self)
+    try visitor.visit(RISCVFamily.self)
   }
 
   /// The schemas of all formats that have legacy code; one for each format.
