@@ -7,7 +7,7 @@ import Simulator
 
 /// Random operations, allocation failures among them, after which the log of table memory must show no broken
 /// rule: flushed before it can be walked, synced before it is released or used again, never released while it can
-/// be reached.
+/// be reached; and after each of which a device's IOTLB and paging-structure caches must answer as walks do.
 enum EventTests {
   /// Operations on each page table.
   static let operationCount = 60
@@ -68,12 +68,23 @@ enum EventTests {
     _ operations: [Operation], _ subject: Subject, _ target: any TargetFactory, _ options: TargetOptions
   ) throws -> String? {
     let table = try target.makeRecorded(subject.configuration, options)
-    for operation in operations { _ = table.perform(operation) }
-    table.destroy()
-    let events = table.recorder.events
-    if let violation = EventChecker.check(events, incoherent: subject.isIncoherent).first {
-      return violation.description
+    var checker = EventChecker(incoherent: subject.isIncoherent)
+    var device = DeviceCaches(subject.reference)
+    func problem(_ operation: Operation?) -> String? {
+      let events = table.recorder.takeEvents()
+      let broken = checker.check(events)
+      // The caches also follow what comes between operations.
+      let stale = device.end(operation ?? .allocationBudget(pages: nil), on: table, events)
+      return broken.first?.description ?? stale.first?.description
     }
+    if let found = problem(nil) { return found }
+    for operation in operations {
+      device.begin(operation, on: table)
+      _ = table.perform(operation)
+      if let found = problem(operation) { return found }
+    }
+    table.destroy()
+    if let found = problem(nil) { return found }
     if let violation = (table.machine.violations + table.machine.verifyReleasedTables()).first {
       return violation.description
     }

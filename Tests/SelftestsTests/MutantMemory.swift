@@ -16,6 +16,8 @@ enum MemoryFault: Hashable, Sendable, CaseIterable {
   case neverSyncs
   /// Only the first byte of a range is invalidated.
   case syncsLittle
+  /// Entries are cleared only after the IOTLB is invalidated.
+  case syncsEarly
   /// An invalidation tells no levels.
   case hidesLevels
   /// An invalidation that releases tables covers a whole aligned gigabyte.
@@ -37,6 +39,8 @@ final class MutantMemory: TableMemory, Sendable {
   private struct State {
     var late: InvalidationRequest?
     var releases = 0
+    /// Cleared entries that no sync has passed yet.
+    var cleared: [(physical: UInt64, count: Int, wordBytes: Int)] = []
   }
 
   init(_ recorder: RecordingMemory, _ fault: MemoryFault?) {
@@ -72,7 +76,14 @@ final class MutantMemory: TableMemory, Sendable {
   }
 
   func recordEntryWrites(at physical: UInt64, count: Int, wordBytes: Int) {
+    if fault == .syncsEarly, count > 0, isClear(physical) {
+      return state.withLock { $0.cleared.append((physical, count, wordBytes)) }
+    }
     recorder.recordEntryWrites(at: physical, count: count, wordBytes: wordBytes)
+  }
+
+  private func isClear(_ physical: UInt64) -> Bool {
+    (arena + Int(physical - physicalBase)).load(as: UInt32.self) == 0
   }
 
   func recordTableInstall(_ child: UInt64, at entry: UInt64) {
@@ -95,7 +106,15 @@ final class MutantMemory: TableMemory, Sendable {
       much.last |= 0x3fff_ffff
       recorder.synchronizeIOTLB(much)
     case .syncsLate where request.released > 0: state.withLock { $0.late = request }
-    default: recorder.synchronizeIOTLB(request)
+    default:
+      recorder.synchronizeIOTLB(request)
+      let cleared = state.withLock { state in
+        defer { state.cleared = [] }
+        return state.cleared
+      }
+      for write in cleared {
+        recorder.recordEntryWrites(at: write.physical, count: write.count, wordBytes: write.wordBytes)
+      }
     }
   }
 

@@ -72,7 +72,7 @@ struct MutationTests {
     "memory used in the wrong order",
     arguments: [
       ("amdv1", MemoryFault.syncsLate), ("x86_64", .neverSyncs), ("vtdss", .syncsLittle),
-      ("vtdss.flush_range-dma_incoherent", .neverFlushes),
+      ("amdv1_mock", .syncsEarly), ("vtdss.flush_range-dma_incoherent", .neverFlushes),
       ("armv8.s1.4k.ias48.oas48.coherent0", .flushesEntriesOnly), ("riscv64.sv39", .leaks),
       ("riscv64.sv39", .leaksSome),
     ])
