@@ -28,9 +28,9 @@ public struct GenericEncoder: Sendable {
       return format.tracksDirty ? format.dirtied(word) : nil
     }
     encodeTable = { level, pa in
-      let tableMask = Bits.lowMask(Format.tableLog2)
+      let tableMask = Bits.lowMask(Format.allocationLog2)
       guard level > 0, level <= topLevel, pa & tableMask == 0,
-        pa & ~Bits.lowMask(Format.addressFieldBits) == 0
+        pa & ~Bits.lowMask(format.tableAddressBits) == 0
       else { return nil }
       let mark = geometry.features.contains(.dmaIncoherent) ? format.flushedMark : 0
       return format.tableEntry(pa, level: level) | mark

@@ -6,14 +6,18 @@ import Simulator
 
 /// How a page table in the simulator is made.
 public struct SimulationOptions: Sendable {
-  /// The first physical address of table memory.
-  public var physicalBase: UInt64 = 0x1_0000_0000
+  /// The first physical address of table memory. Where table pointers do not reach the usual one, the upper half of
+  /// what they reach takes its place.
+  public var physicalBase: UInt64 = Self.usualBase
   /// Bytes of table memory at most.
   public var reserve: UInt64 = 1 << 30
   /// What becomes of empty tables.
   public var reclaim: Reclaim = .never
   /// Whether several threads use the page table.
   public var sharing: Sharing = .exclusive
+
+  /// The usual `physicalBase`: 4 GiB.
+  public static let usualBase: UInt64 = 0x1_0000_0000
 
   public init() {}
 
@@ -48,6 +52,7 @@ public final class SimulatedPageTable<Format: PageTableFormat>: SimulatedTarget 
   /// - Throws: `MachineError`, `LinuxErrno.enomem`, or `ConfigurationError` when pointers cannot reach the memory.
   public init(_ format: Format, _ configuration: Configuration, _ options: SimulationOptions) throws {
     self.configuration = configuration
+    let options = options.withinReach(of: format)
     machine = try SimulatedMachine(
       physicalBase: options.physicalBase, reserve: try options.reachableReserve(format))
     recorder = RecordingMemory(
@@ -57,6 +62,7 @@ public final class SimulatedPageTable<Format: PageTableFormat>: SimulatedTarget 
   }
 
   public var root: TableRoot { table.root }
+  public var roots: [TableRoot] { table.roots }
   public var memory: any PhysicalMemoryReader { recorder.walkerView }
   public var processorMemory: any PhysicalMemoryReader { machine }
   public var tablePages: Int { recorder.livePages }

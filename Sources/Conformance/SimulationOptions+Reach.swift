@@ -4,12 +4,22 @@ import GenericPT
 import PageTable
 
 extension SimulationOptions {
+  /// These options, with table memory in the upper half of what pointers reach if that is not the usual base.
+  func withinReach<Format: PageTableFormat>(of format: Format) -> SimulationOptions {
+    var options = self
+    let bits = format.tableAddressBits
+    if physicalBase == Self.usualBase, physicalBase & ~Bits.lowMask(bits) != 0 {
+      options.physicalBase = Bits.bit(bits - 1)
+    }
+    return options
+  }
+
   /// The bytes of table memory, at most `reserve`, that table pointers of a format reach from `physicalBase`
   /// on: less where the address field ends, or meets an encryption bit, before the reserve does.
   ///
   /// - Throws: `ConfigurationError` when a pointer cannot even hold the first table's address.
   func reachableReserve<Format: PageTableFormat>(_ format: Format) throws -> UInt64 {
-    let tableBytes = Bits.bit(Format.tableLog2)
+    let tableBytes = Bits.bit(Format.allocationLog2)
     func isReached(_ table: UInt64) -> Bool {
       format.tableAddress(format.tableEntry(table, level: 1), level: 1) == table
     }

@@ -14,8 +14,8 @@ package struct FormatShape: Hashable, Sendable {
   package var tracksDirty: Bool
   /// The highest level that a top table may have.
   package var maximumLevel: Int
-  /// Width of the address field of table pointers, in bits.
-  package var addressFieldBits: Int
+  /// Width of the addresses that table pointers hold, in bits.
+  package var tableAddressBits: Int
   /// The leaf sizes on offer, a bitmap of bytes.
   package var sizes: UInt64
   /// Whether the top table is larger than the others.
@@ -33,7 +33,7 @@ package struct FormatShape: Hashable, Sendable {
     geometry = format.geometry
     tracksDirty = format.tracksDirty
     maximumLevel = Format.maximumLevel
-    addressFieldBits = Format.addressFieldBits
+    tableAddressBits = format.tableAddressBits
     sizes = format.offeredSizes() & (geometry.pageSizeLimit == 0 ? ~0 : geometry.pageSizeLimit)
     hasWideTop =
       !geometry.features.contains(.dynamicTop)
@@ -167,8 +167,7 @@ package final class Subject {
   /// Arena bases that exercise every bit of a table pointer: the usual one, the last under the limit of
   /// output addresses, and two with alternating bits.
   package func physicalBases(reserve: UInt64) -> [UInt64] {
-    let bits = min(shape.geometry.outputBits, shape.addressFieldBits)
-    let usable = outputMask & Bits.lowMask(bits)
+    let usable = outputMask & Bits.lowMask(tableReach)
     // Table memory starts at multiples of 1 MiB.
     let aligned = usable & ~Bits.lowMask(20)
     return [
@@ -183,6 +182,9 @@ package final class Subject {
   /// Whether four stretches of `length` bytes fit the address space.
   package func hasRoom(_ length: UInt64) -> Bool { length <= (spans[0].upperBound - spans[0].lowerBound) / 4 }
 
-  /// Where table memory usually starts: at 4 GiB, or in the middle of a narrower output address.
-  package var usualBase: UInt64 { min(0x1_0000_0000, Bits.bit(shape.geometry.outputBits - 1)) }
+  /// Width of the addresses at which tables can lie, in bits.
+  private var tableReach: Int { min(shape.geometry.outputBits, shape.tableAddressBits) }
+
+  /// Where table memory usually starts: at 4 GiB, or in the middle of what narrower pointers reach.
+  package var usualBase: UInt64 { min(0x1_0000_0000, Bits.bit(tableReach - 1)) }
 }

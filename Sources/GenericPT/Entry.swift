@@ -1,29 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import PageTable
-import Synchronization
 
-/// Access to the words of tables: each access is one aligned 64-bit load or store, or a vector of such.
-///
-/// Under ThreadSanitizer (built with `-D PTKIT_TSAN`) they are relaxed atomics.
+/// Access to the words of tables: each access is one aligned load or store of a word, or a vector of such. Words are
+/// handled as 64-bit values, the narrower ones with zeros above.
 @usableFromInline
 enum Entry {
-  /// The word as an atomic; the two have the same layout.
-  @inlinable @inline(__always)
-  static func atomic(_ word: UnsafeMutablePointer<UInt64>) -> UnsafeMutablePointer<Atomic<UInt64>> {
-    UnsafeMutableRawPointer(word).assumingMemoryBound(to: Atomic<UInt64>.self)
-  }
-
   /// Loads a word; what a table pointer leads to is visible afterwards.
   @inlinable @inline(__always)
-  static func load(_ word: UnsafeMutablePointer<UInt64>) -> UInt64 {
-    atomic(word).pointee.load(ordering: .acquiring)
+  static func load<Word: TableWord>(_ word: UnsafeMutablePointer<Word>) -> UInt64 {
+    UInt64(truncatingIfNeeded: Word.loadAcquiring(word))
   }
 
   @inlinable @inline(__always)
-  static func store(_ value: UInt64, _ word: UnsafeMutablePointer<UInt64>) {
+  static func store<Word: TableWord>(_ value: UInt64, _ word: UnsafeMutablePointer<Word>) {
+    store(word: Word(truncatingIfNeeded: value), word)
+  }
+
+  @inlinable @inline(__always)
+  static func store<Word: TableWord>(word value: Word, _ word: UnsafeMutablePointer<Word>) {
     #if PTKIT_TSAN
-      atomic(word).pointee.store(value, ordering: .relaxed)
+      Word.storeRelaxed(value, word)
     #else
       word.pointee = value
     #endif
@@ -31,24 +28,26 @@ enum Entry {
 
   /// Replaces an empty word; returns whether nobody else was first.
   @inlinable @inline(__always)
-  static func install(_ value: UInt64, _ word: UnsafeMutablePointer<UInt64>, expecting old: UInt64) -> Bool {
-    atomic(word).pointee.compareExchange(expected: old, desired: value, ordering: .acquiringAndReleasing)
-      .exchanged
+  static func install<Word: TableWord>(
+    _ value: UInt64, _ word: UnsafeMutablePointer<Word>, expecting old: UInt64
+  ) -> Bool {
+    Word.exchange(
+      Word(truncatingIfNeeded: value), word, expecting: Word(truncatingIfNeeded: old))
   }
 
   /// Sets bits of a word that others may change at the same time.
   @inlinable
-  static func set(_ bits: UInt64, _ word: UnsafeMutablePointer<UInt64>) {
-    atomic(word).pointee.bitwiseOr(bits, ordering: .releasing)
+  static func set<Word: TableWord>(_ bits: UInt64, _ word: UnsafeMutablePointer<Word>) {
+    Word.setReleasing(Word(truncatingIfNeeded: bits), word)
   }
 
   /// How many of `count` words from `word` on are zero before the first that is not.
   @inlinable @inline(__always)
-  static func zeroPrefix(_ word: UnsafeMutablePointer<UInt64>, count: Int) -> Int {
+  static func zeroPrefix<Word: TableWord>(_ word: UnsafeMutablePointer<Word>, count: Int) -> Int {
     var index = 0
     #if !PTKIT_TSAN
       while index &+ 16 <= count {
-        var any: UInt64 = 0
+        var any: Word = 0
         for lane in 0..<16 { any |= word[index &+ lane] }
         if any != 0 { break }
         index &+= 16
@@ -60,19 +59,21 @@ enum Entry {
 
   /// Writes `count` words: `fixed` with an address field that starts at `field` and grows by `step`.
   @inlinable @inline(__always)
-  static func fill(
-    _ word: UnsafeMutablePointer<UInt64>, count: Int, fixed: UInt64, field: UInt64, step: UInt64
+  static func fill<Word: TableWord>(
+    _ word: UnsafeMutablePointer<Word>, count: Int, fixed: UInt64, field: UInt64, step: UInt64
   ) {
-    var field = field
+    let fixed = Word(truncatingIfNeeded: fixed)
+    let step = Word(truncatingIfNeeded: step)
+    var field = Word(truncatingIfNeeded: field)
     for index in 0..<count {
-      store(fixed | field, word + index)
+      store(word: fixed | field, word + index)
       field &+= step
     }
   }
 
   /// Clears `count` words.
   @inlinable @inline(__always)
-  static func clear(_ word: UnsafeMutablePointer<UInt64>, count: Int) {
-    for index in 0..<count { store(0, word + index) }
+  static func clear<Word: TableWord>(_ word: UnsafeMutablePointer<Word>, count: Int) {
+    for index in 0..<count { store(word: 0, word + index) }
   }
 }

@@ -22,14 +22,15 @@ struct TableList {
     count &+= 1
   }
 
+  /// Takes the first table off the list; returns the index of its page.
   @inlinable @inline(__always)
-  mutating func popFirst(metadata: UnsafeMutablePointer<TablePageMetadata>, base: UInt64) -> UInt64? {
+  mutating func popFirst(metadata: UnsafeMutablePointer<TablePageMetadata>) -> Int? {
     guard head != 0 else { return nil }
-    let page = head &- 1
-    head = metadata[Int(page)].next
+    let page = Int(head &- 1)
+    head = metadata[page].next
     if head == 0 { tail = 0 }
     count &-= 1
-    return base &+ UInt64(page) &<< 12
+    return page
   }
 
   @inlinable @inline(__always)
@@ -115,10 +116,11 @@ extension GenericPageTable {
   func releaseGathered(_ list: TableList) {
     var list = list
     let limit = if case .bounded(let count) = reclaim { count } else { 0 }
-    while let table = list.popFirst(metadata: metadata, base: physicalBase) {
-      let page = metadata[page(table)]
+    while let page = list.popFirst(metadata: metadata) {
+      let table = table(ofPage: page)
+      let state = metadata[page]
       // A table with entries was unlinked with empty tables below it; only an all-zero one can be reused as it is.
-      if freeTables.count < limit, page.entries == 0, Int(page.sizeLog2) == Format.tableLog2 {
+      if freeTables.count < limit, state.entries == 0, Int(state.sizeLog2) == Format.allocationLog2 {
         freeTables.append(table, metadata: metadata, base: physicalBase)
       } else {
         release(table)

@@ -222,7 +222,7 @@ extension GenericPageTable {
       }
     }
     self.count(table, count)
-    if Memory.recordsEvents { memory.recordEntryWrites(at: table + UInt64(index) * 8, count: count) }
+    record(table, index, count: count)
   }
 
   /// Makes room for a leaf: unlinks empty tables in its words.

@@ -50,7 +50,7 @@ extension GenericPageTable {
     guard let found = leaf(at: iova) else { return .enoent }
     let word = words(of: found.table) + found.index
     guard Entry.install(format.dirtied(found.entry), word, expecting: found.entry) else { return .eagain }
-    if Memory.recordsEvents { memory.recordEntryWrites(at: found.table + UInt64(found.index) * 8, count: 1) }
+    record(found.table, found.index, count: 1)
     return nil
   }
 
@@ -136,9 +136,9 @@ extension GenericPageTable {
   /// - Throws: `DanglingPointerError` when a pointer leads outside of `reader`'s memory.
   @inlinable
   public func image(in reader: some PhysicalMemoryReader) throws -> TableImage {
-    let root = self.root
-    let rootWords = 1 << (Self.rootSizeLog2(geometry, level: root.level) - 3)
-    return try TableImage(root: root, memory: reader) { _, isRoot in
+    let topWords = 1 << (Self.rootSizeLog2(geometry, level: root.level) - Format.Word.bytesLog2)
+    let rootWords = topWords / geometry.rootCount
+    return try TableImage(roots: roots, memory: reader, wordBytes: Self.wordBytes) { _, isRoot in
       isRoot ? rootWords : 1 << Format.indexBits
     } classify: { word, level in
       guard format.kind(of: word, level: level) == .table else { return .plain }

@@ -45,10 +45,8 @@ extension GenericPageTable {
       return nil
     }
     count(table, 1)
-    if Memory.recordsEvents {
-      memory.recordEntryWrites(at: table + UInt64(index) * 8, count: 1)
-      memory.recordTableInstall(child, at: table + UInt64(index) * 8)
-    }
+    record(table, index, count: 1)
+    if Memory.recordsEvents { memory.recordTableInstall(child, at: address(table, index)) }
     flush(table, index..<index + 1)
     // The mark is for other threads; the walker ignores it, so it needs no flush of its own.
     if geometry.features.contains(.dmaIncoherent) { Entry.set(format.flushedMark, word) }

@@ -199,18 +199,20 @@ extension GenericPageTable {
     if contiguousLog2 == 0 { count = plainLeafPrefix(words, level: level, count: upper - index + 1) }
     Entry.clear(words, count: count)
     self.count(table, -count)
-    if Memory.recordsEvents { memory.recordEntryWrites(at: table + UInt64(index) * 8, count: count) }
+    record(table, index, count: count)
     return count
   }
 
   /// How many of `count` words are leaves of a single word before the first that is not; the first one is.
   @inlinable @inline(__always)
-  func plainLeafPrefix(_ words: UnsafeMutablePointer<UInt64>, level: Int, count: Int) -> Int {
+  func plainLeafPrefix(_ words: UnsafeMutablePointer<Format.Word>, level: Int, count: Int) -> Int {
     var index = 1
     #if !PTKIT_TSAN
       while index &+ 8 <= count {
         var defect: UInt64 = 0
-        for lane in 0..<8 { defect |= format.plainLeafDefect(words[index &+ lane], level: level) }
+        for lane in 0..<8 {
+          defect |= format.plainLeafDefect(UInt64(truncatingIfNeeded: words[index &+ lane]), level: level)
+        }
         if defect != 0 { break }
         index &+= 8
       }

@@ -84,20 +84,28 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
     return TableRoot(physical: word & ~Self.levelMask, level: Int(word & Self.levelMask))
   }
 
+  /// The roots that the topmost IOVA bits choose among, in their order.
+  public var roots: [TableRoot] {
+    let root = self.root
+    return (0..<geometry.rootCount).map { number in
+      TableRoot(
+        physical: root.physical &+ UInt64(number) << UInt64(Format.tableLog2), level: root.level)
+    }
+  }
+
   /// Releases every table. The hardware must no longer walk them; the page table is unusable afterwards.
   @inlinable
   public func destroy() {
     var gather = Gather()
     let root = self.root
-    let bits = topBits(level: root.level)
     _ = collectTables(
-      root.physical, level: root.level, wordCount: 1 << (bits - Format.itemLog2(level: root.level)),
+      root.physical, level: root.level, wordCount: 1 << topIndexBits(level: root.level),
       refusesLeaves: false, into: &gather)
-    gather.tables.append(root.physical, metadata: metadata, base: physicalBase)
     for var list in [gather.tables, freeTables] {
-      while let table = list.popFirst(metadata: metadata, base: physicalBase) { release(table) }
+      while let page = list.popFirst(metadata: metadata) { release(table(ofPage: page)) }
     }
     freeTables = TableList()
+    release(root.physical)
   }
 
   // MARK: Words
@@ -105,7 +113,7 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
   @usableFromInline static var levelMask: UInt64 { 7 }
 
   @inlinable @inline(__always)
-  func words(of table: UInt64) -> UnsafeMutablePointer<UInt64> {
+  func words(of table: UInt64) -> UnsafeMutablePointer<Format.Word> {
     // Table memory is one mapping and table addresses come from it, so the sum is never null.
     UnsafeMutablePointer(bitPattern: UInt(truncatingIfNeeded: table &+ hostOffset)).unsafelyUnwrapped
   }
@@ -118,13 +126,29 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
   @inlinable @inline(__always)
   func store(_ word: UInt64, _ table: UInt64, _ index: Int) {
     Entry.store(word, words(of: table) + index)
-    if Memory.recordsEvents { memory.recordEntryWrites(at: table &+ UInt64(index) &* 8, count: 1) }
+    record(table, index, count: 1)
+  }
+
+  /// Bytes of a word.
+  @inlinable static var wordBytes: Int { 1 &<< Format.Word.bytesLog2 }
+
+  /// The physical address of a word.
+  @inlinable @inline(__always)
+  func address(_ table: UInt64, _ index: Int) -> UInt64 {
+    table &+ UInt64(index) &<< UInt64(truncatingIfNeeded: Format.Word.bytesLog2)
+  }
+
+  /// Announces words just written to a memory that records them.
+  @inlinable @inline(__always)
+  func record(_ table: UInt64, _ index: Int, count: Int) {
+    guard Memory.recordsEvents else { return }
+    memory.recordEntryWrites(at: address(table, index), count: count, wordBytes: Self.wordBytes)
   }
 
   @inlinable @inline(__always)
   func flush(_ table: UInt64, _ range: Range<Int>) {
     if geometry.features.contains(.dmaIncoherent) {
-      memory.flushCache(at: table &+ UInt64(range.lowerBound) &* 8, byteCount: range.count &* 8)
+      memory.flushCache(at: address(table, range.lowerBound), byteCount: range.count &* Self.wordBytes)
     }
   }
 
@@ -144,8 +168,14 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
 
   @inlinable
   static func rootSizeLog2(_ geometry: Geometry, level: Int) -> Int {
-    max(Format.minimumRootLog2, topBits(geometry, level: level) - Format.itemLog2(level: level) + 3)
+    max(
+      Format.minimumRootLog2,
+      topBits(geometry, level: level) - Format.itemLog2(level: level) + Format.Word.bytesLog2)
   }
+
+  /// Index bits of a top table of `level`; none where one word spans the address space (Mali).
+  @inlinable
+  func topIndexBits(level: Int) -> Int { max(0, topBits(level: level) - Format.itemLog2(level: level)) }
 
   /// The index of an IOVA in a table whose entries map 2^`itemLog2` bytes each.
   @inlinable @inline(__always)
@@ -189,11 +219,20 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
   /// Prepares the metadata of a new table.
   @inlinable
   func prepare(_ table: UInt64, sizeLog2: Int) {
-    metadata[page(table)] = TablePageMetadata(sizeLog2: UInt16(truncatingIfNeeded: sizeLog2))
+    metadata[page(table)] = TablePageMetadata(
+      sizeLog2: UInt8(truncatingIfNeeded: sizeLog2),
+      offset: UInt8(truncatingIfNeeded: ((table &- physicalBase) & 0xfff) &>> 6))
   }
 
   @inlinable @inline(__always)
   func page(_ table: UInt64) -> Int { Int(truncatingIfNeeded: (table &- physicalBase) &>> 12) }
+
+  /// The table, other than a top, whose metadata is a page's.
+  @inlinable @inline(__always)
+  func table(ofPage page: Int) -> UInt64 {
+    let start = physicalBase &+ UInt64(truncatingIfNeeded: page) &<< 12
+    return Format.tableLog2 < 12 ? start &+ UInt64(metadata[page].offset) &<< 6 : start
+  }
 
   /// Adds to the count of non-empty entries of a table.
   @inlinable @inline(__always)
@@ -205,8 +244,8 @@ public final class GenericPageTable<Format: PageTableFormat, Memory: TableMemory
   @inlinable
   func allocate() -> UInt64? {
     // Without reclaim there is no list, and threads do not take the lock that guards it.
-    if countsEntries, let table = freeTables.popFirst(metadata: metadata, base: physicalBase) { return table }
-    return allocate(sizeLog2: Format.tableLog2)
+    if countsEntries, let page = freeTables.popFirst(metadata: metadata) { return table(ofPage: page) }
+    return allocate(sizeLog2: Format.allocationLog2)
   }
 
   /// A new table of 2^`sizeLog2` bytes, or nil when memory is short.

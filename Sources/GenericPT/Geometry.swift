@@ -46,6 +46,8 @@ public struct Geometry: Hashable, Sendable {
   public var topLevel: Int
   /// The features.
   public var features: Features
+  /// How many roots the topmost IOVA bits choose among, a power of two: they lie side by side and make one top.
+  public var rootCount: Int
   /// If not 0, the only page sizes to use, a bitmap of bytes.
   public var pageSizeLimit: UInt64
   /// What all addresses have above their width: ones for an upper half.
@@ -54,13 +56,15 @@ public struct Geometry: Hashable, Sendable {
   @usableFromInline let signPrefix: UInt64
 
   public init(
-    iovaBits: Int, outputBits: Int, topLevel: Int, features: Features, pageSizeLimit: UInt64 = 0
+    iovaBits: Int, outputBits: Int, topLevel: Int, features: Features, pageSizeLimit: UInt64 = 0,
+    rootCount: Int = 1
   ) {
     self.iovaBits = iovaBits
     self.outputBits = outputBits
     self.topLevel = topLevel
     self.features = features
     self.pageSizeLimit = pageSizeLimit
+    self.rootCount = rootCount
     fixedPrefix = features.contains(.upperHalf) ? ~0 : 0
     signPrefix = features.contains(.signExtend) ? ~0 : 0
   }

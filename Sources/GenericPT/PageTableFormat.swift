@@ -18,6 +18,9 @@ public enum EntryKind: UInt8, Sendable {
 /// The granule's geometry is static, so that it becomes constants in the specialised algorithms; what else a
 /// configuration chooses is stored in the value. Levels count up from 0, the last one.
 public protocol PageTableFormat: Sendable {
+  /// What a table consists of.
+  associatedtype Word: TableWord = UInt64
+
   /// The keys of the format's configuration text.
   static var schema: ConfigurationSchema { get }
   /// The configurations that tests run over, as text without the format's name.
@@ -31,6 +34,9 @@ public protocol PageTableFormat: Sendable {
   static var maximumLevel: Int { get }
   /// The smallest allocation of a top table in bytes, log2.
   static var minimumRootLog2: Int { get }
+  /// Bytes that a table other than the top is allocated with, log2: more than it has where pointers cannot hold
+  /// addresses that close together.
+  static var allocationLog2: Int { get }
   /// Whether a configuration may let the top grow; a constant, so that other formats pay nothing for it.
   static var topMayGrow: Bool { get }
   /// Width of the output address that an entry can hold, in bits.
@@ -51,6 +57,8 @@ public protocol PageTableFormat: Sendable {
   var geometry: Geometry { get }
   /// Whether hardware marks written leaves.
   var tracksDirty: Bool { get }
+  /// Width of the addresses that table pointers hold, in bits.
+  var tableAddressBits: Int { get }
   /// The bit in table words that says that the CPU cache line has been flushed; 0 where the format has none.
   var flushedMark: UInt64 { get }
 
@@ -103,7 +111,9 @@ extension PageTableFormat {
 
   /// Bytes of a table other than the top, log2.
   @inlinable @inline(__always)
-  public static var tableLog2: Int { indexBits &+ 3 }
+  public static var tableLog2: Int { indexBits &+ Word.bytesLog2 }
+
+  @inlinable public static var allocationLog2: Int { tableLog2 }
 
   /// The level whose entries hold leaves of 2^`sizeLog2` bytes.
   @inlinable @inline(__always)
@@ -112,6 +122,7 @@ extension PageTableFormat {
   public static func accepts(_ configuration: Configuration) -> Bool { configuration.format == schema.format }
 
   @inlinable public var tracksDirty: Bool { false }
+  @inlinable public var tableAddressBits: Int { Self.addressFieldBits }
   @inlinable public var flushedMark: UInt64 { 0 }
 
   @inlinable @inline(__always)

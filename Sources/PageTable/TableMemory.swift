@@ -32,13 +32,16 @@ public struct TablePageMetadata: Hashable, Sendable {
   /// Non-empty entries in the table, where the page table counts them.
   public var entries: UInt16
   /// The table's size, log2 of bytes.
-  public var sizeLog2: UInt16
+  public var sizeLog2: UInt8
+  /// Where in the page a table smaller than it starts, in units of 64 bytes.
+  public var offset: UInt8
 
   @inlinable
-  public init(next: UInt32 = 0, entries: UInt16 = 0, sizeLog2: UInt16 = 0) {
+  public init(next: UInt32 = 0, entries: UInt16 = 0, sizeLog2: UInt8 = 0, offset: UInt8 = 0) {
     self.next = next
     self.entries = entries
     self.sizeLog2 = sizeLog2
+    self.offset = offset
   }
 }
 
@@ -61,7 +64,8 @@ public protocol TableMemory: AnyObject, Sendable {
   /// the memory, all zero at first.
   var pageMetadata: UnsafeMutablePointer<TablePageMetadata> { get }
 
-  /// Allocates a zeroed table of 2^`sizeLog2` bytes, aligned to its size.
+  /// Allocates a zeroed table of 2^`sizeLog2` bytes, aligned to its size. A table smaller than a page has a page to
+  /// itself, in which it may start anywhere.
   ///
   /// Returns its physical address, or nil when memory is short or a failure is injected.
   func allocateTable(sizeLog2: Int) -> UInt64?

@@ -219,7 +219,7 @@ final class Session {
   }
 
   func walk(_ iova: UInt64, _ access: DeviceAccess) -> Result<Translation, Fault> {
-    subject.reference.walk(iova: iova, root: table.root, memory: table.memory, access: access)
+    subject.reference.walk(iova: iova, roots: table.roots, memory: table.memory, access: access)
   }
 
   /// The image as the reference reads the tables must be the one that the page table itself reads.
@@ -227,7 +227,7 @@ final class Session {
     let own = try table.image()
     // Software's marks need not have reached what the walker sees.
     let memory: any PhysicalMemoryReader = (table as? any MachineTarget)?.machine ?? table.memory
-    let read = try subject.reference.image(root: table.root, memory: memory)
+    let read = try subject.reference.image(roots: table.roots, memory: memory)
     guard let difference = own.firstDifference(from: read) else { return }
     func text(_ word: TableImage.Word?) -> String {
       word.map { TableImage(words: [$0]).lines.joined() } ?? "no word"

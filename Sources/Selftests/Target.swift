@@ -159,6 +159,7 @@ public final class PlainPageTable<Format: PageTableFormat>: MachineTarget, @unch
   }
 
   public var root: TableRoot { table.root }
+  public var roots: [TableRoot] { table.roots }
   public var memory: any PhysicalMemoryReader { machine }
   public var tablePages: Int { table.memory.livePages }
   public var keepsNotes: Bool { false }

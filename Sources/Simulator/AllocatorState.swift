@@ -23,6 +23,18 @@ struct PageRecord {
   var sizeLog2: UInt8 = 0
   /// The node of the table.
   var node: UInt8 = 0
+  /// Of a table smaller than a page: where it starts in its page, in units of 64 bytes.
+  var offset: UInt8 = 0
+
+  /// Where in its first page the table starts, in bytes.
+  var byteOffset: Int { Int(offset) &<< 6 }
+
+  /// Whether a range of byte offsets in the page is in the table.
+  func holds(_ offsets: Range<Int>) -> Bool {
+    guard state == .live else { return false }
+    guard (1..<12).contains(sizeLog2) else { return true }
+    return offsets.lowerBound >= byteOffset && offsets.upperBound <= byteOffset &+ 1 &<< Int(sizeLog2)
+  }
 }
 
 /// Pages and counts of a simulated machine.

@@ -13,8 +13,11 @@ extension EventChecker {
     return owner
   }
 
+  /// The table that holds the entry at `physical`; the smallest entries have 4 bytes.
+  private func table(ofEntry physical: UInt64) -> UInt64? { table(holding: physical, 4) }
+
   private func pages(of table: TrackedTable) -> some Sequence<UInt64> {
-    (0..<max(1, table.bytes / 4096)).lazy.map { table.physical &+ $0 * 4096 }
+    (0..<max(1, table.bytes / 4096)).lazy.map { (table.physical & ~0xfff) &+ $0 * 4096 }
   }
 
   mutating func allocate(_ physical: UInt64, _ sizeLog2: Int, _ logged: LoggedEvent) {
@@ -34,7 +37,7 @@ extension EventChecker {
     if !isDetached { checkRelease(of: table, logged) }
     for (entry, link) in table.links { unlink(link.child, at: entry, logged) }
     for entry in table.parents {
-      if let parent = self.table(holding: entry, 8) { tables[parent]?.links[entry] = nil }
+      if let parent = self.table(ofEntry: entry) { tables[parent]?.links[entry] = nil }
     }
     tables[physical] = nil
     waiting.remove(physical)
@@ -91,7 +94,7 @@ extension EventChecker {
 
 extension EventChecker {
   mutating func install(_ child: UInt64, at entry: UInt64, value: UInt64, _ logged: LoggedEvent) {
-    guard let parent = table(holding: entry, 8), let table = tables[child] else {
+    guard let parent = table(ofEntry: entry), let table = tables[child] else {
       return report(
         .onlyAllocatedMemory,
         "an install of \(Numbers.hex(child)) at \(Numbers.hex(entry)) uses memory of no table",
@@ -115,7 +118,7 @@ extension EventChecker {
         [lostSight, logged])
     }
     if let old = tables[parent]?.links[entry], old.child != child { unlink(old.child, at: entry, logged) }
-    markUnflushed(parent, entry, 8, clears: false, logged)
+    markUnflushed(parent, entry, 4, clears: false, logged)
     tables[parent]?.links[entry] = TrackedTable.Link(child: child, value: value)
     tables[child]?.parents.insert(entry)
     if tables[parent]?.isReachable == true { reach(child) }
@@ -123,7 +126,7 @@ extension EventChecker {
 
   /// The entry no longer points to the child.
   private mutating func unlink(_ child: UInt64, at entry: UInt64, _ logged: LoggedEvent) {
-    if let parent = table(holding: entry, 8) { tables[parent]?.links[entry] = nil }
+    if let parent = table(ofEntry: entry) { tables[parent]?.links[entry] = nil }
     tables[child]?.parents.remove(entry)
     loseSight(of: child, logged)
   }
@@ -140,7 +143,7 @@ extension EventChecker {
   private mutating func loseSight(of physical: UInt64, _ logged: LoggedEvent) {
     guard let table = tables[physical], table.isReachable, physical != top else { return }
     let isReachable = table.parents.contains { entry in
-      self.table(holding: entry, 8).map { tables[$0]?.isReachable == true } ?? false
+      self.table(ofEntry: entry).map { tables[$0]?.isReachable == true } ?? false
     }
     guard !isReachable else { return }
     tables[physical]?.isReachable = false
@@ -152,17 +155,21 @@ extension EventChecker {
 // MARK: - Words
 
 extension EventChecker {
-  mutating func write(_ at: UInt64, count: Int, value: UInt64, step: UInt64, _ logged: LoggedEvent) {
+  mutating func write(
+    _ at: UInt64, count: Int, value: UInt64, step: UInt64, wordBytes: UInt64, _ logged: LoggedEvent
+  ) {
     let words = UInt64(clamping: count)
-    guard words > 0, words <= 1 << 20, let table = table(holding: at, words * 8) else {
+    guard words > 0, words <= 1 << 20, wordBytes == 4 || wordBytes == 8,
+      let table = table(holding: at, words * wordBytes)
+    else {
       return report(
         .onlyAllocatedMemory,
         "a write of \(count) entries at \(Numbers.hex(at)) is not within one allocated table",
         [logged])
     }
     var clears = value == 0 && step == 0
-    for (entry, link) in links(of: table, from: at, words) {
-      let now = value &+ (entry &- at) / 8 &* step
+    for (entry, link) in links(of: table, from: at, words, wordBytes) {
+      let now = (value &+ (entry &- at) / wordBytes &* step) & Bits.lowMask(Int(wordBytes) * 8)
       if link.survives(now) {
         tables[table]?.links[entry]?.value = now
       } else {
@@ -171,17 +178,19 @@ extension EventChecker {
       }
     }
     if operations.values.contains(where: \.operation.writesNeedNoFlush) { return }
-    markUnflushed(table, at, words * 8, clears: clears, logged)
+    markUnflushed(table, at, words * wordBytes, clears: clears, logged)
   }
 
   /// The pointers among `count` words from `at` on.
-  private func links(of table: UInt64, from at: UInt64, _ count: UInt64) -> [(UInt64, TrackedTable.Link)] {
+  private func links(
+    of table: UInt64, from at: UInt64, _ count: UInt64, _ wordBytes: UInt64
+  ) -> [(UInt64, TrackedTable.Link)] {
     guard let links = tables[table]?.links, !links.isEmpty else { return [] }
     if count > UInt64(links.count) {
-      return links.filter { $0.key >= at && ($0.key &- at) / 8 < count }.map { ($0.key, $0.value) }
+      return links.filter { $0.key >= at && ($0.key &- at) / wordBytes < count }.map { ($0.key, $0.value) }
     }
     return (0..<count).compactMap { index in
-      let entry = at &+ index * 8
+      let entry = at &+ index * wordBytes
       return links[entry].map { (entry, $0) }
     }
   }

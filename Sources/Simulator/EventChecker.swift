@@ -48,8 +48,8 @@ public struct EventChecker {
     switch logged.event {
     case .allocate(let physical, let sizeLog2): allocate(physical, sizeLog2, logged)
     case .allocationFailed: break
-    case .entryWrites(let at, let count, let value, let step):
-      write(at, count: count, value: value, step: step, logged)
+    case .entryWrites(let at, let count, let value, let step, let wordBytes):
+      write(at, count: count, value: value, step: step, wordBytes: UInt64(clamping: wordBytes), logged)
     case .cacheFlush(let at, let byteCount): flush(at, byteCount, logged)
     case .tableInstall(let child, let entry, let value): install(child, at: entry, value: value, logged)
     case .sync(let request): synchronize(request, logged)

@@ -14,7 +14,7 @@ public struct MachineViolation: Hashable, Sendable, CustomStringConvertible {
     case unknownFree
     /// A table was released with another size than it was allocated with.
     case sizeMismatch
-    /// Bytes behind a table that is smaller than a page were written.
+    /// Bytes beside a table that is smaller than a page were written.
     case overrun
     /// A table was asked for with a size that does not exist.
     case invalidSize
@@ -40,7 +40,7 @@ public struct MachineViolation: Hashable, Sendable, CustomStringConvertible {
     case .doubleFree: "the table at \(place) was released twice"
     case .unknownFree: "a release of \(place), where no table starts"
     case .sizeMismatch: "the table at \(place) was released as one of 2^\(value) bytes, which is not its size"
-    case .overrun: "the word at \(place), behind the end of a table, was written: found \(Numbers.hex(value))"
+    case .overrun: "the word at \(place), beside a table, was written: found \(Numbers.hex(value))"
     case .invalidSize: "a table of 2^\(value) bytes was asked for"
     }
   }

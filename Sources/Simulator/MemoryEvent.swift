@@ -8,8 +8,9 @@ public enum MemoryEvent: Hashable, Sendable {
   case allocate(UInt64, sizeLog2: Int)
   /// A table of 2^`sizeLog2` bytes was not to be had.
   case allocationFailed(sizeLog2: Int)
-  /// `count` entries of 8 bytes from `at` on were written; entry i holds `value` + i * `step`.
-  case entryWrites(at: UInt64, count: Int, value: UInt64, step: UInt64)
+  /// `count` entries of `wordBytes` bytes, 4 or 8, from `at` on were written; entry i holds `value` + i * `step`,
+  /// which wraps at the size of a word.
+  case entryWrites(at: UInt64, count: Int, value: UInt64, step: UInt64, wordBytes: Int = 8)
   /// The processor's cache lines of a range were written back.
   case cacheFlush(at: UInt64, byteCount: Int)
   /// The table `child` became reachable through the word at `entry`, which holds `value`.
@@ -38,7 +39,7 @@ extension MemoryEvent: CustomStringConvertible {
     case .allocate(let physical, let sizeLog2):
       return "allocate \(Numbers.hex(physical)) of \(Self.size(sizeLog2))"
     case .allocationFailed(let sizeLog2): return "allocation of \(Self.size(sizeLog2)) failed"
-    case .entryWrites(let at, let count, let value, let step):
+    case .entryWrites(let at, let count, let value, let step, _):
       let more = count > 1 ? " and \(count - 1) more" + (step == 0 ? "" : ", step \(Numbers.hex(step))") : ""
       return "write \(Numbers.hex(value)) at \(Numbers.hex(at))\(more)"
     case .cacheFlush(let at, let byteCount): return "flush \(byteCount) bytes at \(Numbers.hex(at))"

@@ -135,8 +135,9 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
   }
 
   public func recordEntryWrites(at physical: UInt64, count: Int, wordBytes: Int) {
-    guard count > 0 else { return }
+    guard count > 0, wordBytes == 4 || wordBytes == 8 else { return }
     lock.withLock {
+      log.wordBytes = wordBytes
       // One event for each run of values that grow by the same step.
       var start = 0
       while start < count {
@@ -144,19 +145,22 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
         var length = 1
         var step: UInt64 = 0
         if start + 1 < count {
-          step = word(at: physical, index: start + 1) &- value
+          let mask = Bits.lowMask(wordBytes * 8)
+          step = (word(at: physical, index: start + 1) &- value) & mask
           while start + length < count,
-            word(at: physical, index: start + length) == value &+ UInt64(length) &* step
+            word(at: physical, index: start + length) == (value &+ UInt64(length) &* step) & mask
           {
             length += 1
           }
         }
-        let at = physical &+ UInt64(start) &* 8
-        append(.entryWrites(at: at, count: length, value: value, step: length > 1 ? step : 0))
+        let at = physical &+ UInt64(start * wordBytes)
+        append(
+          .entryWrites(
+            at: at, count: length, value: value, step: length > 1 ? step : 0, wordBytes: wordBytes))
         start += length
       }
       if log.running[pthread_self()]?.operation.writesNeedNoFlush == true {
-        shadow?.flush(physical, byteCount: count * 8)
+        shadow?.flush(physical, byteCount: count * wordBytes)
       }
     }
   }
@@ -186,11 +190,17 @@ public final class RecordingMemory: TableMemory, @unchecked Sendable {
     }
   }
 
-  /// An entry as the processor sees it now; 0 outside of table memory.
+  /// An entry as the processor sees it now, of the size of those last written; 0 outside of table memory. Called with
+  /// the lock taken.
   private func word(at physical: UInt64, index: Int) -> UInt64 {
-    let offset = physical &- physicalBase &+ UInt64(index) &* 8
-    guard offset % 8 == 0, offset < machine.reservedBytes else { return 0 }
-    return (arena + Int(offset)).assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
+    let bytes = UInt64(log.wordBytes)
+    let offset = physical &- physicalBase &+ UInt64(index) &* bytes
+    guard offset % bytes == 0, offset < machine.reservedBytes else { return 0 }
+    let place = arena + Int(offset)
+    guard bytes == 4 else {
+      return place.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
+    }
+    return UInt64(place.assumingMemoryBound(to: Atomic<UInt32>.self).pointee.load(ordering: .relaxed))
   }
 }
 
@@ -201,6 +211,8 @@ private struct EventLog {
   var lost = 0
   var notes: [OperationNote] = []
   var syncs = 0
+  /// Bytes of the domain's entries, as the last write tells.
+  var wordBytes = 8
   /// Operations begun so far; the number is the operation's id.
   var begun = 0
   /// The operations in flight, by thread.

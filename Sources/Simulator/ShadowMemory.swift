@@ -20,9 +20,10 @@ final class ShadowMemory: PhysicalMemoryReader, @unchecked Sendable {
   /// The table at `physical` is new: what the walker would read is left from earlier use.
   func makeStale(_ physical: UInt64, byteCount: Int) {
     let copy = TableCopy(physical: physical, byteCount: byteCount)
+    let firstPage = physical & ~UInt64(SimulatedMachine.pageBytes - 1)
     lock.withLock {
       for page in 0..<max(1, byteCount / SimulatedMachine.pageBytes) {
-        copies[physical &+ UInt64(page * SimulatedMachine.pageBytes)] = copy
+        copies[firstPage &+ UInt64(page * SimulatedMachine.pageBytes)] = copy
       }
     }
   }

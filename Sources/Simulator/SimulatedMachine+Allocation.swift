@@ -10,7 +10,8 @@ extension SimulatedMachine {
   @inlinable
   public static func pages(sizeLog2: Int) -> Int { 1 &<< max(0, sizeLog2 &- 12) }
 
-  /// Allocates a zeroed table of 2^`sizeLog2` bytes, aligned to its size, on a node.
+  /// Allocates a zeroed table of 2^`sizeLog2` bytes, aligned to its size, on a node. Tables smaller than a page lie by
+  /// turns at all the places in their pages, so that the low bits of pointers differ.
   ///
   /// - Parameter account: the live pages of the table's owner, changed under the machine's lock.
   /// - Returns: its physical address, or nil when the reserve is used up, a failure is injected, or the
@@ -41,6 +42,11 @@ extension SimulatedMachine {
       records[other] = PageRecord(state: .live, node: UInt8(truncatingIfNeeded: node))
     }
     records[page].sizeLog2 = UInt8(truncatingIfNeeded: sizeLog2)
+    var offset = 0
+    if sizeLog2 < 12 {
+      offset = (state.pointee.allocations &<< sizeLog2) & (Self.pageBytes &- 1)
+      records[page].offset = UInt8(truncatingIfNeeded: offset &>> 6)
+    }
     state.pointee.allocations &+= 1
     state.pointee.livePages &+= pages
     state.pointee.peakPages = max(state.pointee.peakPages, state.pointee.livePages)
@@ -49,7 +55,7 @@ extension SimulatedMachine {
     lock.unlock()
 
     if previous != .fresh { violation = clean(page: page, pages: pages, wasPoisoned: previous == .poisoned) }
-    return physicalBase &+ UInt64(truncatingIfNeeded: page &* Self.pageBytes)
+    return physicalBase &+ UInt64(truncatingIfNeeded: page &* Self.pageBytes &+ offset)
   }
 
   /// Takes a free block of 2^`order` pages off its list, or from the pages never used.
@@ -130,10 +136,11 @@ extension SimulatedMachine {
       return nil
     }
     // Nobody else can take the pages while they are poisoned, outside of the lock.
+    let start = records[page].byteOffset
     for other in page..<page &+ pages { records[other].state = .leaving }
     lock.unlock()
 
-    let violation = sizeLog2 < 12 ? overrun(page: page, tableBytes: 1 &<< sizeLog2) : nil
+    let violation = sizeLog2 < 12 ? overrun(page: page, table: start..<start &+ 1 &<< sizeLog2) : nil
     Poison.fill(arena + page &* Self.pageBytes, pages &* Self.pageBytes, with: Poison.released)
     lock.withLock { retire(page: page, pages: pages, .poisoned) }
     if let violation { report(violation) }
@@ -149,19 +156,26 @@ extension SimulatedMachine {
   /// Why a release is refused; nil when it is in order.
   @inline(__always)
   private func refusal(of offset: UInt64, page: Int, sizeLog2: Int) -> MachineViolation.Kind? {
-    guard offset < reservedBytes, offset % UInt64(Self.pageBytes) == 0 else { return .unknownFree }
+    guard offset < reservedBytes, offset % 64 == 0 else { return .unknownFree }
     let record = records[page]
     guard record.state == .live else { return record.state == .fresh ? .unknownFree : .doubleFree }
-    guard record.sizeLog2 != 0 else { return .unknownFree }
+    guard record.sizeLog2 != 0, Int(offset % UInt64(Self.pageBytes)) == record.byteOffset else {
+      return .unknownFree
+    }
     return Int(record.sizeLog2) == sizeLog2 ? nil : .sizeMismatch
   }
 
-  private func overrun(page: Int, tableBytes: Int) -> MachineViolation? {
-    let rest = arena + page &* Self.pageBytes + tableBytes
-    guard let change = Poison.firstChange(rest, Self.pageBytes &- tableBytes, from: 0) else { return nil }
-    return MachineViolation(
-      kind: .overrun, physical: physicalBase &+ UInt64(page &* Self.pageBytes &+ tableBytes &+ change),
-      value: (rest + change).load(as: UInt64.self))
+  /// The first word written in a page before or behind the table in it.
+  private func overrun(page: Int, table: Range<Int>) -> MachineViolation? {
+    let start = arena + page &* Self.pageBytes
+    for part in [0..<table.lowerBound, table.upperBound..<Self.pageBytes] {
+      guard let change = Poison.firstChange(start + part.lowerBound, part.count, from: 0) else { continue }
+      let offset = part.lowerBound &+ change
+      return MachineViolation(
+        kind: .overrun, physical: physicalBase &+ UInt64(page &* Self.pageBytes &+ offset),
+        value: (start + offset).load(as: UInt64.self))
+    }
+    return nil
   }
 
   /// Checks the poison of all released tables and returns the changes found, which also are recorded.

@@ -165,14 +165,20 @@ extension SimulatedMachine: PhysicalMemoryReader {
     return UnsafeRawBufferPointer(start: arena + Int(physical &- physicalBase), count: byteCount)
   }
 
-  /// Whether all of `physical ..< physical + byteCount` is in allocated tables' pages.
+  /// Whether all of `physical ..< physical + byteCount` is in allocated tables.
   public func isTableMemory(_ physical: UInt64, _ byteCount: Int) -> Bool {
     let offset = physical &- physicalBase
     guard byteCount > 0, physical >= physicalBase, offset < reservedBytes,
       UInt64(byteCount) <= reservedBytes - offset
     else { return false }
-    let first = Int(offset) / Self.pageBytes
-    let last = (Int(offset) + byteCount - 1) / Self.pageBytes
-    return lock.withLock { (first...last).allSatisfy { records[$0].state == .live } }
+    let bytes = Int(offset)..<Int(offset) + byteCount
+    let pages = bytes.lowerBound / Self.pageBytes...(bytes.upperBound - 1) / Self.pageBytes
+    return lock.withLock {
+      pages.allSatisfy { page in
+        let start = page * Self.pageBytes
+        let part = bytes.clamped(to: start..<start + Self.pageBytes)
+        return records[page].holds(part.lowerBound - start..<part.upperBound - start)
+      }
+    }
   }
 }

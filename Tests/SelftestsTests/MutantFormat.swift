@@ -27,6 +27,8 @@ enum FormatFault: Hashable, Sendable {
 
 /// A format with one fault.
 struct MutantFormat<Base: PageTableFormat>: PageTableFormat {
+  typealias Word = Base.Word
+
   let base: Base
   let fault: FormatFault
 
@@ -44,6 +46,7 @@ struct MutantFormat<Base: PageTableFormat>: PageTableFormat {
   static var maximumLevel: Int { Base.maximumLevel }
   static var minimumRootLog2: Int { Base.minimumRootLog2 }
   static var topMayGrow: Bool { Base.topMayGrow }
+  static var allocationLog2: Int { Base.allocationLog2 }
   static var addressFieldBits: Int { Base.addressFieldBits }
   static var contiguousWordsRepeat: Bool { Base.contiguousWordsRepeat }
   static func accepts(_ configuration: Configuration) -> Bool { Base.accepts(configuration) }
@@ -51,6 +54,7 @@ struct MutantFormat<Base: PageTableFormat>: PageTableFormat {
 
   var geometry: Geometry { base.geometry }
   var tracksDirty: Bool { base.tracksDirty }
+  var tableAddressBits: Int { base.tableAddressBits }
   var flushedMark: UInt64 { base.flushedMark }
 
   func possibleSizes(level: Int) -> UInt64 { base.possibleSizes(level: level) }

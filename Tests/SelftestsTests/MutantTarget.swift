@@ -103,6 +103,7 @@ final class MutantTable<Format: PageTableFormat>: SimulatedTarget, @unchecked Se
   }
 
   var root: TableRoot { table.root }
+  var roots: [TableRoot] { table.roots }
   var memory: any PhysicalMemoryReader { recorder.walkerView }
   var tablePages: Int { recorder.livePages }
   var keepsNotes: Bool { true }
@@ -143,6 +144,7 @@ final class FaultyTable: SimulatedTarget, @unchecked Sendable {
   var machine: SimulatedMachine { base.machine }
   var recorder: RecordingMemory { base.recorder }
   var root: TableRoot { base.root }
+  var roots: [TableRoot] { base.roots }
   var memory: any PhysicalMemoryReader { base.memory }
   var tablePages: Int { base.tablePages }
   var keepsNotes: Bool { base.keepsNotes }

@@ -45,7 +45,7 @@ import Testing
     memory.recordEntryWrites(at: table, count: words.count)
     memory.recordEntryWrites(at: table, count: 0)
     var seen: [UInt64] = []
-    for case .entryWrites(let at, let count, let value, let step) in memory.events {
+    for case .entryWrites(let at, let count, let value, let step, 8) in memory.events {
       #expect(at == table + UInt64(seen.count) * 8)
       seen += (0..<count).map { value &+ UInt64($0) &* step }
     }
