@@ -14,19 +14,22 @@ struct InvalidationProgress: Sendable {
 }
 
 extension MemoryEvent {
-  /// Whether the event writes the word at a physical address.
-  func writes(_ place: UInt64) -> Bool {
-    guard case .entryWrites(let at, let count, _, _) = self else { return false }
-    return (place &- at) / 8 < UInt64(clamping: count)
+  /// The word that the event writes at a physical address; nil when it writes none there.
+  func word(at place: UInt64) -> UInt64? {
+    guard case .entryWrites(let at, let count, let value, let step, let wordBytes) = self,
+      let bytes = UInt64(exactly: wordBytes), bytes == 4 || bytes == 8, (place &- at) % bytes == 0,
+      (place &- at) / bytes < UInt64(clamping: count)
+    else { return nil }
+    return (value &+ (place &- at) / bytes &* step) & Bits.lowMask(Int(bytes) * 8)
   }
+
+  /// Whether the event writes the word at a physical address.
+  func writes(_ place: UInt64) -> Bool { word(at: place) != nil }
 
   /// Whether a word written by the event is another entry than `old` was: more than a bit of software or hardware
   /// differs.
   func changes(_ place: UInt64, from old: UInt64) -> Bool {
-    guard case .entryWrites(let at, let count, let value, let step) = self,
-      (place &- at) / 8 < UInt64(clamping: count)
-    else { return false }
-    return ((value &+ (place &- at) / 8 &* step) ^ old).nonzeroBitCount > 1
+    word(at: place).map { ($0 ^ old).nonzeroBitCount > 1 } ?? false
   }
 }
 
