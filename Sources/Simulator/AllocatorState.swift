@@ -49,6 +49,10 @@ struct AllocatorState {
   /// The first free block per order, plus one; 0 where there is none.
   var freeBlocks = InlineArray<9, UInt32>(repeating: 0)
 
+  /// Per size of tables smaller than a page, log2 of bytes: how many more fit into pages that the budget has paid for.
+  /// Linux takes such tables from a cache that cuts pages up (Armv7's tables of 1 KiB).
+  var paidShares = InlineArray<12, Int>(repeating: 0)
+
   var livePages = 0
   var peakPages = 0
   var allocations = 0
@@ -65,6 +69,17 @@ struct AllocatorState {
   var rescanFrom: UInt32 = 0
 
   init(pageCount: UInt32) { self.pageCount = pageCount }
+
+  /// The pages of the budget that a table of 2^`sizeLog2` bytes takes.
+  func price(sizeLog2: Int) -> Int {
+    sizeLog2 < 12 ? (paidShares[sizeLog2] > 0 ? 0 : 1) : 1 &<< (sizeLog2 &- 12)
+  }
+
+  /// Notes that a table of 2^`sizeLog2` bytes, less than a page, was allocated at its price.
+  mutating func takeShare(sizeLog2: Int) {
+    if paidShares[sizeLog2] == 0 { paidShares[sizeLog2] = 1 &<< (12 &- sizeLog2) }
+    paidShares[sizeLog2] &-= 1
+  }
 }
 
 /// Failures that allocations meet, counted from when they were set.

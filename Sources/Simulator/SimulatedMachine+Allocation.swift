@@ -29,7 +29,9 @@ extension SimulatedMachine {
     let order = max(0, sizeLog2 &- 12)
     let pages = 1 &<< order
     lock.lock()
-    if state.pointee.injectsFaults, state.pointee.faults.refuses(pages: pages) {
+    if state.pointee.injectsFaults,
+      state.pointee.faults.refuses(pages: state.pointee.price(sizeLog2: sizeLog2))
+    {
       lock.unlock()
       return nil
     }
@@ -44,6 +46,7 @@ extension SimulatedMachine {
     records[page].sizeLog2 = UInt8(truncatingIfNeeded: sizeLog2)
     var offset = 0
     if sizeLog2 < 12 {
+      state.pointee.takeShare(sizeLog2: sizeLog2)
       offset = (state.pointee.allocations &<< sizeLog2) & (Self.pageBytes &- 1)
       records[page].offset = UInt8(truncatingIfNeeded: offset &>> 6)
     }

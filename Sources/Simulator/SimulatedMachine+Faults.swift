@@ -12,8 +12,8 @@ extension SimulatedMachine {
     setFaults { $0.successesLeft = count }
   }
 
-  /// How many 4 KiB pages of table memory may still be allocated; nil is unlimited. A table smaller than a
-  /// page takes one; releasing a table gives nothing back.
+  /// How many 4 KiB pages of table memory may still be allocated; nil is unlimited. Tables
+  /// smaller than a page take one for as many as it holds; releasing a table gives nothing back.
   public var allocationBudget: Int? {
     get { lock.withLock { state.pointee.faults.budget } }
     set { setFaults { $0.budget = newValue } }

@@ -36,6 +36,16 @@ import Testing
     #expect(outcome(memory, sizes: [14]) == [true])
   }
 
+  @Test func smallTablesShareAPageOfTheBudget() throws {
+    let memory = PlainMemory(machine: try smallMachine())
+    // Paid for before there is a budget: room for three more of the size, and for none of another.
+    #expect(memory.allocateTable(sizeLog2: 10) != nil)
+    memory.machine.allocationBudget = 0
+    #expect(outcome(memory, sizes: [11, 10, 10, 10, 10]) == [false, true, true, true, false])
+    memory.machine.allocationBudget = 1
+    #expect(outcome(memory, sizes: [10, 10, 10, 10, 10, 12]) == [true, true, true, true, false, false])
+  }
+
   @Test func releasingGivesNoBudgetBack() throws {
     let memory = PlainMemory(machine: try smallMachine())
     memory.machine.allocationBudget = 1
