@@ -16,6 +16,7 @@ public enum LegacyList {
     try visitor.visit(DART.self)
     try visitor.visit(VTDFamily.self)
     try visitor.visit(RISCVFamily.self)
+    try visitor.visit(ARMLPAE.self)
   }
 
   /// The schemas of all formats that have legacy code; one for each format.
