@@ -17,6 +17,7 @@ public enum LegacyList {
     try visitor.visit(VTDFamily.self)
     try visitor.visit(RISCVFamily.self)
     try visitor.visit(ARMLPAE.self)
+    try visitor.visit(ARMv7s.self)
   }
 
   /// The schemas of all formats that have legacy code; one for each format.
