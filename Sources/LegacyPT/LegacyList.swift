@@ -13,6 +13,8 @@ public enum LegacyList {
   /// the generic code, so that the two can be timed side by side.
   @inlinable
   public static func forEach<Visitor: LegacyVisitor>(_ visitor: inout Visitor) throws {
+    try visitor.visit(AMDv1.self)
+    try visitor.visit(AMDv2.self)
     try visitor.visit(DART.self)
     try visitor.visit(VTDFamily.self)
     try visitor.visit(RISCVFamily.self)
