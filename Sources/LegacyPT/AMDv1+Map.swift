@@ -97,11 +97,12 @@ extension AMDv1PageTable {
   func allocateEntry(_ iova: UInt64, sizeLog2: UInt64, _ mustFlush: inout Bool) -> Words? {
     let last = iova &+ (1 &<< sizeLog2) &- 1
     let end = AMDv1.level(ofSizeLog2: sizeLog2)
-    var top = loadTop()
-    while last > AMDv1.lastAddress(levels: top.levels) || top.levels &- 1 < end {
-      guard grow() else { return nil }
-      top = loadTop()
+    while true {
+      let levels = levels.load(ordering: .relaxed)
+      if last <= AMDv1.lastAddress(levels: levels), levels &- 1 >= end { break }
+      guard grow(toReach: last, leafLevel: end) else { return nil }
     }
+    let top = loadTop()
     var level = top.levels &- 1
     var entry = words(of: top.table) + AMDv1.index(iova, level: level)
     while level > end {
@@ -122,21 +123,26 @@ extension AMDv1PageTable {
     return entry
   }
 
-  /// Puts a new root above the present one; false when memory is short.
+  /// Puts a new root above the present one, unless another thread just did; false when memory is short.
   @inlinable
-  func grow() -> Bool {
+  func grow(toReach last: UInt64, leafLevel: UInt64) -> Bool {
     guard let table = allocateTable() else { return false }
-    let old = top.load(ordering: .acquiring)
-    let levels = old & 7
-    words(of: table).pointee = pointer(to: old & ~7, level: levels)
-    if Memory.recordsEvents { memory.recordTableInstall(old & ~7, at: table) }
-    let changed = top.compareExchange(
-      expected: old, desired: table | (levels &+ 1), ordering: .acquiringAndReleasing)
-    guard changed.exchanged else {
+    lock.lock()
+    let levels = self.levels.load(ordering: .relaxed)
+    if last <= AMDv1.lastAddress(levels: levels), levels &- 1 >= leafLevel {
+      lock.unlock()
       memory.releaseTable(at: table, sizeLog2: 12)
       return true
     }
+    let old = root.load(ordering: .relaxed)
+    words(of: table).pointee = pointer(to: old, level: levels)
+    if Memory.recordsEvents { memory.recordTableInstall(old, at: table) }
+    sequence.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    root.store(table, ordering: .sequentiallyConsistent)
+    self.levels.store(levels &+ 1, ordering: .sequentiallyConsistent)
+    sequence.wrappingAdd(1, ordering: .sequentiallyConsistent)
     memory.changeTop(to: table, level: Int(truncatingIfNeeded: levels))
+    lock.unlock()
     return true
   }
 
@@ -169,9 +175,9 @@ extension AMDv1PageTable {
   /// empty word of an upper level. The size then is what may be skipped, 0 for above the span.
   @inlinable @inline(__always)
   func walk(_ iova: UInt64, _ sizeLog2: inout UInt64) -> Words? {
-    let top = loadTop()
     sizeLog2 = 0
-    if iova > AMDv1.lastAddress(levels: top.levels) { return nil }
+    if iova > AMDv1.lastAddress(levels: levels.load(ordering: .relaxed)) { return nil }
+    let top = loadTop()
     var level = top.levels &- 1
     var entry = words(of: top.table) + AMDv1.index(iova, level: level)
     sizeLog2 = AMDv1.entryLog2(level)

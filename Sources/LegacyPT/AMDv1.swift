@@ -105,9 +105,12 @@ public final class AMDv1PageTable<Memory: TableMemory>: LegacyPageTable {
   @usableFromInline let encryption: UInt64
   /// What to add to a physical address to get its host address.
   @usableFromInline let hostOffset: UInt64
-  /// The root's physical address with the number of levels in its low bits, so that both change at once; Linux guards
-  /// them by a sequence counter.
-  @usableFromInline let top: Atomic<UInt64>
+  /// The root and the number of levels, which change together: `sequence` is odd meanwhile (Linux: seqcount_t).
+  @usableFromInline let root: Atomic<UInt64>
+  @usableFromInline let levels: Atomic<UInt64>
+  @usableFromInline let sequence = Atomic<UInt64>(0)
+  /// Taken to grow.
+  @usableFromInline let lock = SpinLock()
 
   /// Makes an empty page table.
   ///
@@ -131,7 +134,8 @@ public final class AMDv1PageTable<Memory: TableMemory>: LegacyPageTable {
       "no table pointer reaches memory at \(Numbers.hex(memory.physicalBase))")
     guard let root = memory.allocateTable(sizeLog2: 12) else { throw LinuxErrno.enomem }
     let levels = configuration.number("levels")
-    top = Atomic(root | UInt64(levels))
+    self.root = Atomic(root)
+    self.levels = Atomic(UInt64(levels))
     memory.changeTop(to: root, level: levels - 1)
   }
 
@@ -142,8 +146,12 @@ public final class AMDv1PageTable<Memory: TableMemory>: LegacyPageTable {
 
   @inlinable @inline(__always)
   func loadTop() -> (table: UInt64, levels: UInt64) {
-    let word = top.load(ordering: .acquiring)
-    return (word & ~7, word & 7)
+    while true {
+      let before = sequence.load(ordering: .acquiring)
+      let top = (root.load(ordering: .relaxed), levels.load(ordering: .relaxed))
+      atomicMemoryFence(ordering: .acquiring)
+      if before & 1 == 0, sequence.load(ordering: .relaxed) == before { return top }
+    }
   }
 
   // MARK: Words
