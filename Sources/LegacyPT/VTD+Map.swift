@@ -136,7 +136,7 @@ extension VTDPageTable {
     var start = page
     for index in 0..<Int(truncatingIfNeeded: count) {
       if Self.isPresent(load(first + index)) {
-        clearLeaves(start, start &+ span &- 1)
+        clearRange(start, start &+ span &- 1)
         releaseTable(at: first + index, level: level)
         memory.synchronizeIOTLB(InvalidationRequest(first: start &<< 12, last: last &<< 12 | 0xfff))
       }
@@ -144,11 +144,11 @@ extension VTDPageTable {
     }
   }
 
-  /// Clears leaves (Linux: dma_pte_clear_range). From a superpage on, it clears all entries to the end of the table or
+  /// Clears a range's leaves (Linux: dma_pte_clear_range). From a superpage on, it clears all entries to the end of the table or
   /// range; a table that one of them pointed to is never seen again. A hole makes it skip to where the next entry
   /// but one level above it starts.
   @usableFromInline
-  func clearLeaves(_ start: UInt64, _ last: UInt64) {
+  func clearRange(_ start: UInt64, _ last: UInt64) {
     var page = start
     repeat {
       guard let (first, level) = walk(page) else { return }

@@ -41,9 +41,10 @@ extension VTDPageTable {
     _ table: UInt64, level: Int, from start: UInt64, _ first: UInt64, _ last: UInt64,
     _ gather: inout LegacyGather
   ) {
+    var entry = entry(in: table, level: level, page: start)
+    if level == 0 { return clearLeaves(entry, count: min(last &- start, 511 &- (start & 511)) &+ 1) }
     let span = Self.span(level)
     var page = start
-    var entry = entry(in: table, level: level, page: page)
     var firstCleared: Entry?
     var endCleared = entry
     repeat {
@@ -51,13 +52,13 @@ extension VTDPageTable {
       let base = page & ~(span &- 1)
       if Self.isPresent(word) {
         if first <= base, last >= base &+ span &- 1 {
-          if level > 0, Self.pointsToTable(word) {
+          if Self.pointsToTable(word) {
             gatherTables(word & Self.addressMask, level: level &- 1, &gather)
           }
           store(0, entry)
           if firstCleared == nil { firstCleared = entry }
           endCleared = entry + 1
-        } else if level > 0, Self.pointsToTable(word) {
+        } else if Self.pointsToTable(word) {
           // Linux does the same with a superpage, clearing words of the page that it maps; here it stays untouched.
           clear(
             word & Self.addressMask, level: level &- 1, from: max(first, base), first, last, &gather)
@@ -67,6 +68,24 @@ extension VTDPageTable {
       entry += 1
     } while page <= last && !Self.startsTable(entry)
     if let firstCleared { publish(firstCleared, until: endCleared) }
+  }
+
+  /// Clears entries of a last-level table.
+  @inlinable @inline(__always)
+  func clearLeaves(_ start: Entry, count: UInt64) {
+    let end = start + Int(truncatingIfNeeded: count)
+    var first = end
+    var last = start
+    var entry = start
+    while entry < end {
+      if Self.isPresent(load(entry)) {
+        store(0, entry)
+        first = min(first, entry)
+        last = entry
+      }
+      entry += 1
+    }
+    if first < end { publish(first, until: last + 1) }
   }
 
   /// Puts a table and those below it on the gather's list.
