@@ -27,6 +27,13 @@ public enum FormatList {
     try visitor.visit(Armv8<Arm4K>.self)
     try visitor.visit(Armv8<Arm16K>.self)
     try visitor.visit(Armv8<Arm64K>.self)
+    try visitor.visit(ArmLPAE32.self)
+    try visitor.visit(Armv7s.self)
+    try visitor.visit(Mali.self)
+    try visitor.visit(DART<DART4K, DARTVersion1>.self)
+    try visitor.visit(DART<DART16K, DARTVersion1>.self)
+    try visitor.visit(DART<DART4K, DARTVersion2>.self)
+    try visitor.visit(DART<DART16K, DARTVersion2>.self)
   }
 
   /// The formats, with what is said of them in text.

@@ -16,6 +16,8 @@ package struct FormatShape: Hashable, Sendable {
   package var maximumLevel: Int
   /// Width of the addresses that table pointers hold, in bits.
   package var tableAddressBits: Int
+  /// The bytes of the smallest allocation of a top table.
+  package var minimumRootBytes: Int
   /// The leaf sizes on offer, a bitmap of bytes.
   package var sizes: UInt64
   /// Whether the top table is larger than the others.
@@ -34,6 +36,7 @@ package struct FormatShape: Hashable, Sendable {
     tracksDirty = format.tracksDirty
     maximumLevel = Format.maximumLevel
     tableAddressBits = format.tableAddressBits
+    minimumRootBytes = 1 << Format.minimumRootLog2
     sizes = format.offeredSizes() & (geometry.pageSizeLimit == 0 ? ~0 : geometry.pageSizeLimit)
     hasWideTop =
       !geometry.features.contains(.dynamicTop)

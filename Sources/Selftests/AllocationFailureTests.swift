@@ -34,7 +34,7 @@ enum AllocationFailureTests {
     let span = subject.spans[0]
     let usual: Protection = [.read, .write]
     let border = subject.reference.shift(level: 1).map { Bits.bit($0) } ?? granule
-    let large = subject.sizes.last { $0 <= 1 << 30 } ?? granule
+    let large = subject.sizes.last { $0 <= 1 << 30 && subject.hasRoom($0 * 2) } ?? granule
     let next = span.lowerBound + max(large, border) * 4
     let top = span.upperBound - (granule - 1)
     var operations: [Operation] = [
@@ -161,9 +161,16 @@ extension Subject {
   /// The 4 KiB pages of a table other than the top.
   var pagesPerTable: Int { pages(level: 0, isRoot: false) }
 
-  /// The 4 KiB pages of a table; one at least.
+  /// How many tables other than the top fit a 4 KiB page; one at least.
+  var tablesPerPage: Int {
+    max(1, 4096 / (reference.wordCount(level: 0, isRoot: false) * reference.wordBytes))
+  }
+
+  /// The 4 KiB pages of a table, of all roots together; one at least.
   func pages(level: Int, isRoot: Bool) -> Int {
-    max(1, reference.wordCount(level: level, isRoot: isRoot) * reference.wordBytes / 4096)
+    let bytes = reference.wordCount(level: level, isRoot: isRoot) * reference.wordBytes
+    guard isRoot else { return max(1, bytes / 4096) }
+    return max(1, max(bytes * reference.rootCount, shape.minimumRootBytes) / 4096)
   }
 
   /// The 4 KiB pages of the tables in an image.

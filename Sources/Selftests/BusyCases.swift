@@ -67,6 +67,10 @@ enum BusyCases {
       let border = session.subject.place(Bits.bit(shift)) + Bits.bit(shift)
       // The tables above are there already.
       try session.map(border - granule * 4, to: 0, granule)
+      // Tables smaller than a page share it: the rest of the page is used up.
+      for index in 1..<UInt64(session.subject.tablesPerPage) {
+        try session.map(border + (index + 1) << UInt64(shift), to: 0, granule)
+      }
       let operation = Operation.map(
         iova: border - granule * 3, pa: granule * 2, length: granule * 6, protection: .usual)
       try session.perform(.allocationBudget(pages: 0))

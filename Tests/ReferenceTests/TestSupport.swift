@@ -33,13 +33,15 @@ enum TestConfigurations {
   }
 
   private static let stage = ConfigurationKey("stage", .number(1...2), default: "1", "stage")
+  private static let contig = ConfigurationKey(
+    "contig", .number(0...1), default: "0", "contiguous words")
   private static let armQuirks = ["ns", "ttbr1", "outer_wbwa", "hd", "no_warn", "s2fwb"]
 
   private static let arm =
     [
       stage,
       ConfigurationKey("granule", .choice(["4k", "16k", "64k"]), default: "4k", "granule"),
-      ConfigurationKey("contig", .number(0...1), default: "0", "contiguous words"),
+      contig,
     ] + table(48, 48, armQuirks)
 
   private static let dart =
@@ -56,7 +58,7 @@ enum TestConfigurations {
       case "x86_64": common(48, 52, 3, "flush_range+sign_extend")
       case "vtdss": common(48, 52, 3, "flush_range")
       case "riscv64": common(48, 56, 3, "flush_range+detailed_gather+sign_extend")
-      case "arm_lpae32": [stage] + table(32, 40, armQuirks)
+      case "arm_lpae32": [stage, contig] + table(32, 40, armQuirks)
       case "armv7s": table(32, 32, ["ns", "no_perms", "mtk_ext", "mtk_ttbr_ext"])
       case "mali": table(48, 40)
       case "dart": dart

@@ -12,7 +12,7 @@
 
 import PageTable
 
-/// What the granule settles.
+/// What the granule settles, and the format that is configured with it: AArch32's long descriptors are the same.
 public protocol ArmGranule: Sendable {
   /// Bytes of a page, log2.
   static var log2: Int { get }
@@ -22,8 +22,27 @@ public protocol ArmGranule: Sendable {
   static var highestLeafLevel: Int { get }
   /// Words of a contiguous entry of a level, log2; 0 where there is none (table D8-104).
   static func contiguousLog2(level: Int) -> Int
+  /// Whether hardware can mark written leaves.
+  static var tracksDirty: Bool { get }
   /// The value of the `granule` key.
   static var name: String { get }
+  /// The keys of the configuration text.
+  static var schema: ConfigurationSchema { get }
+  /// The configurations that tests run over.
+  static var testConfigurations: [String] { get }
+  /// What Linux accepts.
+  ///
+  /// - Throws: `ConfigurationError` with the errno of Linux's refusal.
+  static func accept(_ configuration: Configuration) throws -> ArmConfiguration
+}
+
+extension ArmGranule {
+  @inlinable public static var tracksDirty: Bool { true }
+  public static var schema: ConfigurationSchema { ArmConfiguration.schema }
+  public static var testConfigurations: [String] { ArmConfiguration.tests }
+  public static func accept(_ configuration: Configuration) throws -> ArmConfiguration {
+    try ArmConfiguration(configuration, granuleLog2: log2, maximumBits: maximumAddressBits)
+  }
 }
 
 /// Pages of 4 KiB.
@@ -70,6 +89,7 @@ public struct Armv8<Granule: ArmGranule>: PageTableFormat {
   @usableFromInline let contiguous: Bool
   @usableFromInline let forcedWriteBack: Bool
   @usableFromInline let nonSecure: Bool
+  @usableFromInline let marksWritable: Bool
 
   // MARK: Named bits
 
@@ -120,7 +140,7 @@ public struct Armv8<Granule: ArmGranule>: PageTableFormat {
     var bits = Self.notGlobal
     if protection.isDisjoint(with: .write), protection.contains(.read) {
       bits |= Self.readOnly
-    } else if tracksDirty {
+    } else if marksWritable {
       bits |= Self.dirtyModifier
     }
     if !protection.contains(.priv) { bits |= Self.unprivileged }
@@ -211,22 +231,22 @@ public struct Armv8<Granule: ArmGranule>: PageTableFormat {
 
   // MARK: Configurations
 
-  public static var schema: ConfigurationSchema { ArmConfiguration.schema }
+  public static var schema: ConfigurationSchema { Granule.schema }
 
-  public static var testConfigurations: [String] { ArmConfiguration.tests }
+  public static var testConfigurations: [String] { Granule.testConfigurations }
 
   public static func accepts(_ configuration: Configuration) -> Bool {
-    configuration.format == "armv8" && configuration.text("granule") == Granule.name
+    configuration.format == schema.format && configuration.text("granule") == Granule.name
   }
 
   public init(_ configuration: Configuration) throws {
-    let arm = try ArmConfiguration(
-      configuration, granuleLog2: Granule.log2, maximumBits: Granule.maximumAddressBits)
+    let arm = try Granule.accept(configuration)
     geometry = arm.geometry
     stage2 = arm.stage2
     contiguous = configuration.number("contig") == 1
     forcedWriteBack = arm.quirks.contains("s2fwb")
     nonSecure = arm.quirks.contains("ns")
-    tracksDirty = arm.quirks.contains("hd")
+    marksWritable = arm.quirks.contains("hd")
+    tracksDirty = Granule.tracksDirty && marksWritable
   }
 }

@@ -6,7 +6,7 @@
 import PageTable
 
 /// The configuration of an Armv8 table, independent of the granule's static geometry.
-struct ArmConfiguration {
+public struct ArmConfiguration {
   let geometry: Geometry
   let stage2: Bool
   let quirks: Set<String>
