@@ -4,7 +4,8 @@ import PageTable
 import Synchronization
 
 extension AMDv1PageTable {
-  @inlinable
+  // Linux calls the driver through pointers; mapPages and unmapPages stay calls here, too.
+  @inlinable @inline(never)
   public func mapPages(
     iova: UInt64, pa: UInt64, pageSize: UInt64, count: UInt64, protection: Protection
   ) -> MapOutcome {
@@ -206,7 +207,7 @@ extension AMDv1PageTable {
 
   // MARK: Unmap
 
-  @inlinable
+  @inlinable @inline(never)
   public func unmapPages(iova: UInt64, pageSize: UInt64, count: UInt64, gather: inout LegacyGather) -> UInt64
   {
     guard Self.isPage(pageSize) else {

@@ -130,7 +130,8 @@ public final class AMDv2PageTable<Memory: TableMemory>: LegacyPageTable {
 
   // MARK: Map
 
-  @inlinable
+  // Linux calls the driver through pointers; mapPages and unmapPages stay calls here, too.
+  @inlinable @inline(never)
   public func mapPages(
     iova: UInt64, pa: UInt64, pageSize: UInt64, count: UInt64, protection: Protection
   ) -> MapOutcome {
@@ -247,7 +248,7 @@ public final class AMDv2PageTable<Memory: TableMemory>: LegacyPageTable {
 
   // MARK: Unmap
 
-  @inlinable
+  @inlinable @inline(never)
   public func unmapPages(iova: UInt64, pageSize: UInt64, count: UInt64, gather: inout LegacyGather) -> UInt64
   {
     if isRefused(pageSize) || count == 0 {

@@ -197,7 +197,8 @@ public final class DARTPageTable<Memory: TableMemory>: LegacyPageTable {
 
   // MARK: Map
 
-  @inlinable
+  // Linux calls the driver through pointers; mapPages and unmapPages stay calls here, too.
+  @inlinable @inline(never)
   public func mapPages(
     iova: UInt64, pa: UInt64, pageSize: UInt64, count: UInt64, protection: Protection
   ) -> MapOutcome {
@@ -275,7 +276,7 @@ public final class DARTPageTable<Memory: TableMemory>: LegacyPageTable {
 
   // MARK: Unmap
 
-  @inlinable
+  @inlinable @inline(never)
   public func unmapPages(iova: UInt64, pageSize: UInt64, count: UInt64, gather: inout LegacyGather) -> UInt64
   {
     guard pageSize == pageSizes, count > 0, let table = lastTable(iova) else {
