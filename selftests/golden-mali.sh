@@ -1,0 +1,5 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Golden vectors of mali: entries, operations and table images.
+. "$(dirname "$0")/lib.sh"
+run_golden mali "$@"
