@@ -31,6 +31,8 @@ struct DivergenceCircumstances {
   let outputWidth: Int
   /// The encryption bit as a mask; 0 when the configuration has none.
   let encryptionBit: UInt64
+  /// Bits of an output address that the configuration admits and the words have no place for.
+  let lackingBits: UInt64
   /// Whether a leaf's address field can hold its size.
   let hasSizeCodes: Bool
   /// Bits of a sign-extended IOVA as Linux checks it; nil without sign extension.
@@ -46,6 +48,7 @@ struct DivergenceCircumstances {
     let features = configuration.flags("features")
     let bit = configuration.number("cbit")
     encryptionBit = features.contains("encrypt_tables") && (1...63).contains(bit) ? Bits.bit(bit) : 0
+    lackingBits = Self.lackingBits(configuration)
     hasSizeCodes = configuration.format.hasPrefix("amdv1")
     let width = configuration.number("va")
     checkedWidth = features.contains("sign_extend") && (1...64).contains(width) ? width : nil
@@ -53,10 +56,20 @@ struct DivergenceCircumstances {
     translatedWidth = min(12 + 9 * (max(0, min(rootLevel, 6)) + 1), 64)
   }
 
+  /// DART's first version holds PA[35:12], the second PA[41:14]; Linux admits 42 bits and pages of 4 KiB with either.
+  private static func lackingBits(_ configuration: Configuration) -> UInt64 {
+    guard configuration.format == "dart" else { return 0 }
+    let admitted = Bits.lowMask(configuration.number("oas"))
+    let held = configuration.text("version") == "1" ? Bits.mask(35, 12) : Bits.mask(41, 14)
+    let page = configuration.text("granule") == "4k" ? Bits.lowMask(12) : Bits.lowMask(14)
+    return admitted & ~held & ~page
+  }
+
   /// The conditions that a walk meets.
   func conditions(of problem: GoldenWalkProblem) -> Set<DivergenceCondition> {
     var met: Set<DivergenceCondition> = []
     if losesBits(problem, ~Bits.lowMask(outputWidth), mayFault: true) { met.insert(.outputRangeOverflows) }
+    if losesBits(problem, lackingBits, mayFault: false) { met.insert(.addressFieldLacksBits) }
     if losesBits(problem, encryptionBit, mayFault: false) { met.insert(.outputAddressHasEncryptionBit) }
     if isInHugeLeaf(problem) { met.insert(.sizeCodeCoversEncryptionBit) }
     if checkedWidth != nil {
@@ -76,7 +89,7 @@ struct DivergenceCircumstances {
       if case .fault = problem.found { return mayFault }
       return false
     }
-    let kept = Bits.lowMask(outputWidth) & ~encryptionBit
+    let kept = Bits.lowMask(outputWidth) & ~encryptionBit & ~lackingBits
     return address & bits == 0 && (address ^ expected) & kept == 0
   }
 

@@ -5,6 +5,9 @@
 public enum DivergenceCondition: String, Hashable, Sendable, CaseIterable {
   /// The output address that the operations give is beyond the configuration's; the walk finds it cut off, or faults.
   case outputRangeOverflows = "@output-range-overflows"
+  /// The address field of the words has not all bits of the output address, though the configuration admits them; the
+  /// walk finds it without.
+  case addressFieldLacksBits = "@address-field-lacks-bits"
   /// The output address that the operations give contains the encryption bit; the walk finds it without.
   case outputAddressHasEncryptionBit = "@output-address-has-encryption-bit"
   /// A leaf may be so large that its size code covers the encryption bit.

@@ -24,6 +24,8 @@ public struct GenericEncoder: Sendable {
       else { return nil }
       let word = format.leafEntry(
         pa, sizeLog2: size.trailingZeroBitCount, level: level, attributes: attributes)
+      // Linux drops address bits that the words have no place for; such a leaf cannot be expressed.
+      guard format.leafAddress(word, level: level) == pa else { return nil }
       guard dirty else { return word }
       return format.tracksDirty ? format.dirtied(word) : nil
     }

@@ -29,10 +29,10 @@ struct GoldenTests {
   /// A golden file with one case, whose code is older than what the checks bind.
   static let old = """
     golden 1
-    source Linux 6.12 drivers/iommu/amd/io_pgtable.c
+    source Linux 5.10 drivers/iommu/amd/iommu.c
     behaviour legacy
     format amdv1
-    config era=6.12
+    config era=5.10
     case old
     map 0x0 0x1000 0x1000 rw => ok
     image

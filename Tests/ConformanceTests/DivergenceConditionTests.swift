@@ -50,6 +50,10 @@ import Testing
     (.overflow, 0x1000, .page(0x1000, at: 0, writable: false)),
     (.overflow, 0x0, .fault("none")),
     (.overflow, 0x0, .page(0, at: 0xf_ffff_ffff_e000)),
+    // PA[13:12] are lost, and nothing else.
+    (.lackingBits, 0x1000, .page(0x1000, at: 0x1_2345_0000)),
+    (.lackingBits, 0x1000, .page(0x1000, at: 0x1_2345_4000, writable: false)),
+    (.lackingBits, 0x1000, .fault("none")),
     (.encryptionBit, 0x0, .page(0, at: 0xf_7fff_ffff_e000)),
     (.encryptionBit, 0x0, .page(0, at: 0xf_7fff_ffff_f000, writable: false)),
     (.encryptionBit, 0x0, .fault("none")),

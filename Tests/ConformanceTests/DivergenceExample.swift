@@ -48,8 +48,22 @@ struct DivergenceExample: Sendable, CustomTestStringConvertible {
 extension DivergenceExample {
   static let all = [
     overflow, encryptionBit, sizeCode, pastLowerHalf, unmapPastLowerHalf, lookupBelowUpperHalf, signBits,
-    emptyTables,
+    emptyTables, lackingBits,
   ]
+
+  static let lackingBits = DivergenceExample(
+    condition: .addressFieldLacksBits, format: "dart", config: "version=2 granule=4k oas=42",
+    behaviour: "legacy",
+    item: """
+      case lacking-bits
+      mappages 0x1000 0x123457000 0x1000 1 rw => ok 0x1000
+      mappages 0x2000 0x3fffffff000 0x1000 1 r => ok 0x1000
+      phys 0x1000 => 0x123454000
+      image
+      T0 L1 [0x0] 0x1 -> T1
+      T1 L0 [0x1] 0xfff0012345403
+      T1 L0 [0x2] 0xfff3ffffffc07
+      """)
 
   static let overflow = DivergenceExample(
     condition: .outputRangeOverflows, format: "x86_64", config: "",
