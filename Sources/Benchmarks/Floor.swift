@@ -14,25 +14,30 @@ struct Floor<Format: PageTableFormat> {
 
   /// The word for an IOVA, found by a walk that checks nothing.
   @inline(__always)
-  private func word(_ iova: UInt64) -> UnsafeMutablePointer<UInt64> {
+  private func word(_ iova: UInt64) -> UnsafeMutablePointer<Format.Word> {
     let offset = UInt64(UInt(bitPattern: memory.arena)) &- memory.physicalBase
     var table = root.physical
     var current = root.level
+    // The top may have more words than other tables.
+    var mask = Bits.lowMask(format.geometry.iovaBits &- Format.itemLog2(level: current))
     while true {
       let shift = UInt64(truncatingIfNeeded: Format.itemLog2(level: current))
-      let index = iova &>> shift & Bits.lowMask(Format.indexBits)
-      let address = UInt(truncatingIfNeeded: table &+ offset &+ index &* 8)
+      let index = iova &>> shift & mask
+      let address = UInt(truncatingIfNeeded: table &+ offset &+ index &<< UInt64(Format.Word.bytesLog2))
       // The tables were made by a map of the same addresses, so the sum is never null.
-      let word = UnsafeMutablePointer<UInt64>(bitPattern: address).unsafelyUnwrapped
+      let word = UnsafeMutablePointer<Format.Word>(bitPattern: address).unsafelyUnwrapped
       if current == level { return word }
-      table = format.tableAddress(word.pointee, level: current)
+      table = format.tableAddress(UInt64(truncatingIfNeeded: word.pointee), level: current)
       current &-= 1
+      mask = Bits.lowMask(Format.indexBits)
     }
   }
 
   /// One walk and one store, in a call of its own as a map is.
   @inline(never)
-  private func store(_ iova: UInt64, _ value: UInt64) { word(iova).pointee = value }
+  private func store(_ iova: UInt64, _ value: UInt64) {
+    word(iova).pointee = Format.Word(truncatingIfNeeded: value)
+  }
 
   /// Walks and stores one word for each address.
   @inline(never)
@@ -45,10 +50,11 @@ struct Floor<Format: PageTableFormat> {
   func fill(_ addresses: [(iova: UInt64, pa: UInt64)], count: Int, value: UInt64, step: UInt64) {
     for address in addresses {
       let words = word(address.iova)
-      var any: UInt64 = 0
+      var any: Format.Word = 0
       for index in 0..<count { any |= words[index] }
       guard any == 0 else { return }
-      var next = value &+ address.pa
+      var next = Format.Word(truncatingIfNeeded: value &+ address.pa)
+      let step = Format.Word(truncatingIfNeeded: step)
       for index in 0..<count {
         words[index] = next
         next &+= step
@@ -62,7 +68,9 @@ struct Floor<Format: PageTableFormat> {
     for address in addresses {
       let words = word(address.iova)
       var defect: UInt64 = 0
-      for index in 0..<count { defect |= format.plainLeafDefect(words[index], level: level) }
+      for index in 0..<count {
+        defect |= format.plainLeafDefect(UInt64(truncatingIfNeeded: words[index]), level: level)
+      }
       guard defect == 0 else { return }
       for index in 0..<count { words[index] = 0 }
     }

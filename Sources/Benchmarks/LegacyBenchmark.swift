@@ -41,8 +41,7 @@ public enum LegacyBenchmark {
     guard let drivers = try? LegacyVocabulary.legacy(of: configuration) else { return [] }
     let new = try FormatList.apply(GenericSide(), to: configuration)
     return try drivers.flatMap { (driver) -> [LegacyRow] in
-      let machine = try SimulatedMachine(reserve: 1 << 30, poison: false)
-      let old = try LegacyList.apply(LegacySide(), to: driver, memory: PlainMemory(machine: machine))
+      let old = try LegacyList.apply(LegacySide(), to: driver, memory: PlainMemory(machine: new.machine()))
       return new.workloads.compactMap { (workload) -> LegacyRow? in
         guard old.pageSizes & 1 << UInt64(workload.leafLog2) != 0 else { return nil }
         var row = LegacyRow(
@@ -90,20 +89,24 @@ private struct GenericSide: FormatFunction {
     var side: TimedSide
     var workloads: [Workload]
     var addresses: (Workload) -> [Addresses]
+    /// Makes a machine for a page table of the format.
+    var machine: () throws -> SimulatedMachine
   }
 
   func callAsFunction<Format: PageTableFormat>(_ format: Format) throws -> Output {
-    let machine = try SimulatedMachine(reserve: 1 << 30, poison: false)
-    let table = try GenericPageTable(format, memory: PlainMemory(machine: machine))
+    let makeMachine = { try SimulatedMachine.forBenchmark(format) }
+    let table = try GenericPageTable(format, memory: PlainMemory(machine: makeMachine()))
     let side = TimedSide(pageSizes: table.pageSizes) { addresses, length in
       measure { MapBenchmark.mapAll(table, addresses, length) }
     } unmap: { addresses, length in
       measure { MapBenchmark.unmapAll(table, addresses, length) }
     }
-    return Output(side: side, workloads: Workload.all(for: table)) { workload in
+    let addresses = { (workload: Workload) in
       workload.addresses(
         count: workload.leaves == 1 ? 128 : 8, indexBits: Format.indexBits, within: format.geometry.aperture)
     }
+    return Output(
+      side: side, workloads: Workload.all(for: table), addresses: addresses, machine: makeMachine)
   }
 }
 

@@ -53,7 +53,7 @@ public struct MapBenchmark: FormatFunction {
   private static func makeTable<Format: PageTableFormat>(
     _ format: Format, reclaim: Reclaim
   ) throws -> GenericPageTable<Format, PlainMemory> {
-    let machine = try SimulatedMachine(reserve: 1 << 30, poison: false)
+    let machine = try SimulatedMachine.forBenchmark(format)
     return try GenericPageTable(format, memory: PlainMemory(machine: machine), reclaim: reclaim)
   }
 

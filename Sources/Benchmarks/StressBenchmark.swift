@@ -29,18 +29,22 @@ public struct StressBenchmark: FormatFunction {
   let tebibytes: Int
 
   static var strideLog2: UInt64 { 21 }
+  /// Bytes of table memory at most; what is not touched costs nothing.
+  private static var reserve: UInt64 { 64 << 30 }
 
-  /// Runs over `tebibytes` of IOVA with `bounded:64`, then over 1 TiB with the tables in place.
+  /// Runs over `tebibytes` of IOVA with `bounded:64`, then over 1 TiB with the tables in place; nil where there is less
+  /// address space than that, or a table spans more than 2 MiB.
   ///
   /// - Throws: `ConfigurationError`, `MachineError`, or `LinuxErrno.enomem`.
-  public static func run(_ configuration: Configuration, tebibytes: Int) throws -> StressRow {
+  public static func run(_ configuration: Configuration, tebibytes: Int) throws -> StressRow? {
     try FormatList.apply(
       StressBenchmark(configuration: configuration, tebibytes: tebibytes), to: configuration)
   }
 
-  public func callAsFunction<Format: PageTableFormat>(_ format: Format) throws -> StressRow {
+  public func callAsFunction<Format: PageTableFormat>(_ format: Format) throws -> StressRow? {
+    guard Format.itemLog2(level: 1) == Self.strideLog2, format.geometry.iovaBits > 40 else { return nil }
     let pairs = Self.pairs(tebibytes: tebibytes, format)
-    let machine = try SimulatedMachine(poison: false)
+    let machine = try SimulatedMachine.forBenchmark(format, reserve: Self.reserve)
     let table = try GenericPageTable(
       format, memory: PlainMemory(machine: machine), reclaim: .bounded(64))
     let duration = measure { Self.mapAndUnmap(table, from: 0, pairs: pairs) }
@@ -75,7 +79,7 @@ public struct StressBenchmark: FormatFunction {
   private static func tablesInPlace<Format: PageTableFormat>(
     _ format: Format, _ reclaim: Reclaim, pairs: Int
   ) throws -> GenericPageTable<Format, PlainMemory> {
-    let machine = try SimulatedMachine(poison: false)
+    let machine = try SimulatedMachine.forBenchmark(format, reserve: Self.reserve)
     let table = try GenericPageTable(format, memory: PlainMemory(machine: machine), reclaim: reclaim)
     let granule: UInt64 = 1 << UInt64(Format.granuleLog2)
     let base = table.format.geometry.aperture.lowerBound

@@ -5,7 +5,7 @@ import PageTable
 
 extension SimulationOptions {
   /// These options, with table memory in the upper half of what pointers reach if that is not the usual base.
-  func withinReach<Format: PageTableFormat>(of format: Format) -> SimulationOptions {
+  public func withinReach<Format: PageTableFormat>(of format: Format) -> SimulationOptions {
     var options = self
     let bits = format.tableAddressBits
     if physicalBase == Self.usualBase, physicalBase & ~Bits.lowMask(bits) != 0 {
@@ -18,7 +18,7 @@ extension SimulationOptions {
   /// on: less where the address field ends, or meets an encryption bit, before the reserve does.
   ///
   /// - Throws: `ConfigurationError` when a pointer cannot even hold the first table's address.
-  func reachableReserve<Format: PageTableFormat>(_ format: Format) throws -> UInt64 {
+  public func reachableReserve<Format: PageTableFormat>(_ format: Format) throws -> UInt64 {
     let tableBytes = Bits.bit(Format.allocationLog2)
     func isReached(_ table: UInt64) -> Bool {
       format.tableAddress(format.tableEntry(table, level: 1), level: 1) == table

@@ -46,9 +46,8 @@ struct Bench: ParsableCommand {
     for configuration in try chosen() {
       report.maps += try MapBenchmark.run(configuration, rounds: rounds)
       report.legacy += try LegacyBenchmark.run(configuration, rounds: rounds)
-      let isWide = configuration.format != "amdv1_mock" && configuration.text("granule").isEmpty
-      if tebibytes > 0, isWide || configuration.text("granule") == "4k" {
-        report.stress.append(try StressBenchmark.run(configuration, tebibytes: tebibytes))
+      if tebibytes > 0, let row = try StressBenchmark.run(configuration, tebibytes: tebibytes) {
+        report.stress.append(row)
       }
     }
     let path = golden ?? ProcessInfo.processInfo.environment["PTKIT_GOLDEN"] ?? "Golden"
@@ -66,7 +65,9 @@ struct Bench: ParsableCommand {
 
   private func chosen() throws -> [Configuration] {
     guard configurations.isEmpty else { return try configurations.map { try FormatList.configuration($0) } }
-    let granules = ["armv8:granule=16k", "armv8:granule=64k"]
-    return try (FormatList.all.map(\.name) + granules).map { try FormatList.configuration($0) }
+    let others = [
+      "armv8:granule=16k", "armv8:granule=64k", "armv8:stage=2", "arm_lpae32:stage=2", "dart:version=2",
+    ]
+    return try (FormatList.all.map(\.name) + others).map { try FormatList.configuration($0) }
   }
 }
