@@ -120,6 +120,25 @@ private func make(
     #expect(table.violations().isEmpty && table.memory.livePages == 5)
   }
 
+  @Test func gapsEndAGather() throws {
+    let table = try make("riscv64")
+    try table.perform("map 0x1000 0x0 0x4000 rw")
+    var gather = LegacyGather()
+    for page in [1, 2, 4] as [UInt64] {
+      #expect(table.unmapFast(iova: page << 12, length: 0x1000, gather: &gather) == 0x1000)
+    }
+    #expect(table.syncs.map { [$0.first, $0.last] } == [[0x1000, 0x2fff]])
+    table.synchronize(&gather)
+    #expect(table.syncs.map { [$0.first, $0.last] } == [[0x1000, 0x2fff], [0x4000, 0x4fff]])
+    table.synchronize(&gather)
+    #expect(table.syncs.count == 2)
+  }
+
+  @Test func anotherThreadsTableIsUsed() throws {
+    let table = try RISCVPageTable(topLevel: 2, isHardwareDirty: false, memory: RivalMemory())
+    #expect(table.mapAgainstRival() == [nil, 0x20_1000, 0x20_2000, 3, 0])
+  }
+
   @Test func thereIsNoDirtyTracking() throws {
     let table = try make("riscv64:amo_hwad=1")
     try table.perform("map 0x1000 0x1000 0x1000 rw")

@@ -43,6 +43,18 @@ import Testing
     }
   }
 
+  @Test func leavesFarApartAreFlushedTogether() throws {
+    let table = try makeVTD("vtdss:coherent=0")
+    for iova in ["0x1000", "0x80000", "0x1fe000"] { try table.perform("map \(iova) 0x0 0x1000 rw") }
+    #expect(try table.perform("unmap 0x0 0x1ff000") == "0x1ff000")
+    #expect(table.violations().isEmpty)
+    guard case .cacheFlush(let at, let byteCount) = table.memory.events.dropLast(2).last else {
+      Issue.record("no flush before the sync")
+      return
+    }
+    #expect(at & 0xfff == 8 && byteCount == 0x1fe * 8)
+  }
+
   @Test func coherentWalkersNeedNoFlush() throws {
     let table = try makeVTD("vtdss")
     for line in Self.work { try table.perform(line) }
