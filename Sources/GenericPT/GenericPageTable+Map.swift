@@ -88,14 +88,15 @@ extension GenericPageTable {
     let root = self.root
     var level = root.level
     let bits = topBits(level: level)
-    guard geometry.holds(first: iova, last: last, bits: bits), !geometry.features.contains(.dmaIncoherent)
-    else { return false }
+    guard geometry.holds(first: iova, last: last, bits: bits) else { return false }
     var table = root.physical
     var itemLog2 = Format.itemLog2(level: level)
     var index = Self.topIndex(iova, itemLog2: itemLog2, bits: bits)
     while itemLog2 > sizeLog2 {
       let entry = load(table, index)
       guard format.kind(of: entry, level: level) == .table else { return false }
+      // Another thread may have installed the table and not yet flushed the entry.
+      if entry & format.flushedMark == 0 { flush(table, index..<index &+ 1) }
       table = format.tableAddress(entry, level: level)
       level &-= 1
       itemLog2 &-= Format.indexBits
@@ -104,6 +105,7 @@ extension GenericPageTable {
     // A leaf of several words has a size between those of two levels.
     guard itemLog2 == sizeLog2, load(table, index) == 0 else { return false }
     store(format.leafEntry(pa, sizeLog2: sizeLog2, level: level, attributes: attributes), table, index)
+    flush(table, index..<index &+ 1)
     count(table, 1)
     return true
   }

@@ -66,6 +66,8 @@ struct Bench: ParsableCommand {
   private func chosen() throws -> [Configuration] {
     guard configurations.isEmpty else { return try configurations.map { try FormatList.configuration($0) } }
     let others = [
+      "x86_64:features=flush_range+sign_extend+dma_incoherent", "vtdss:features=flush_range+dma_incoherent",
+      "armv8:coherent=0", "armv7s:coherent=0",
       "armv8:granule=16k", "armv8:granule=64k", "armv8:stage=2", "arm_lpae32:stage=2", "dart:version=2",
     ]
     return try (FormatList.all.map(\.name) + others).map { try FormatList.configuration($0) }
