@@ -5,7 +5,9 @@ import Testing
 
 @Suite("ptkit formats and the configuration text")
 struct FormatsTests {
-  static let names = ["amdv1", "amdv1_mock", "x86_64", "vtdss", "riscv64", "armv8"]
+  static let names = [
+    "amdv1", "amdv1_mock", "x86_64", "vtdss", "riscv64", "armv8", "arm_lpae32", "armv7s", "mali", "dart",
+  ]
 
   @Test("formats lists all formats, with keys, levels and leaf sizes")
   func list() throws {
