@@ -5,8 +5,8 @@ import Reference
 import ReferenceSpecs
 import Testing
 
-/// Formats that none of the kit's own files shows yet: words of 32 bits, address bits scattered over
-/// the word, and several roots. A file is all they take.
+/// A format of no file of the kit: words of 32 bits, address bits scattered over the word, and several roots at
+/// once. A file is all it takes.
 struct WordWidthTests {
   /// Armv7 short descriptors with MediaTek's address bits, reduced to what is tested.
   private static let shortDescriptors = """
