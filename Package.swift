@@ -63,7 +63,7 @@ let package = Package(
     .testTarget(name: "LegacyPTTests", dependencies: ["LegacyPT", "Simulator", "PageTable"]),
     .testTarget(name: "SimulatorTests", dependencies: ["Simulator"]),
     .testTarget(name: "TAPTests", dependencies: ["TAP"]),
-    .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "ReferenceSpecs"]),
+    .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "LegacyPT", "ReferenceSpecs"]),
     .testTarget(
       name: "SelftestsTests",
       dependencies: [

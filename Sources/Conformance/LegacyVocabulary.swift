@@ -91,14 +91,14 @@ public enum LegacyVocabulary {
     configuration.flags("features").contains("dma_incoherent") ? ["coherent=0"] : []
   }
 
-  /// The driver starts with three levels, grows, and forces coherence.
+  /// The driver's tables grow, and force coherence.
   private static func amdv1(_ configuration: Configuration) -> [String]? {
     let features = configuration.flags("features")
     guard configuration.number("va") == 64, configuration.number("oa") == 52,
-      configuration.number("level") == 2, features.isSuperset(of: ["dynamic_top", "force_coherence"]),
+      features.isSuperset(of: ["dynamic_top", "force_coherence"]),
       features.isDisjoint(with: ["dma_incoherent", "sign_extend"])
     else { return nil }
-    return encryptionBit(configuration)
+    return ["levels=\(configuration.number("level") + 1)"] + encryptionBit(configuration)
   }
 
   /// AMD's v2 tables snoop always; VT-d's first stage knows no encryption.
@@ -151,7 +151,8 @@ public enum LegacyVocabulary {
     switch configuration.format {
     case "amdv1":
       guard configuration.bitmap("pgsizes") == 0 else { return nil }
-      return ["features=dynamic_top+flush_range+force_coherence\(encryption)"] + cbitPair
+      return ["level=\(levels - 1)", "features=dynamic_top+flush_range+force_coherence\(encryption)"]
+        + cbitPair
     case "x86_64":
       let isAMD = configuration.text("use") == "amdv2"
       guard configuration.bitmap("pgsizes") == 0, isAMD || hasAllSizes(configuration, width) else {
@@ -164,6 +165,8 @@ public enum LegacyVocabulary {
       let snoop = configuration.text("snoop") == "1" ? "+force_coherence" : ""
       return ["va=\(width)", "level=\(levels - 1)", "features=flush_range\(incoherent)\(snoop)"]
     case "riscv64":
+      // Where the hardware marks leaves dirty itself, the driver leaves them clean; the generic code never does.
+      guard configuration.number("amo_hwad") == 0 else { return nil }
       return ["va=\(width)"]
     default:
       return commonKeys(of: configuration, in: schema)
