@@ -29,17 +29,22 @@ extension GenericPageTable {
     return table
   }
 
-  /// Installs a new table; nil when another thread was first.
+  /// Installs a new table; nil when another thread was first. Memory beyond the reach of pointers counts as none.
   @inlinable
   func install(
     at index: Int, of table: UInt64, level: Int, expecting old: UInt64
   ) throws(LinuxErrno) -> UInt64? {
     guard let child = allocate() else { throw .enomem }
+    let entry = format.tableEntry(child, level: level)
+    // Memory that the pointer cannot hold is of no use, as in Linux (io-pgtable-arm-v7s.c).
+    guard format.tableAddress(entry, level: level) == child else {
+      release(child)
+      throw .enomem
+    }
     if geometry.features.contains(.dmaIncoherent) {
       memory.flushCache(at: child, byteCount: 1 << Format.tableLog2)
     }
     let word = words(of: table) + index
-    let entry = format.tableEntry(child, level: level)
     guard Entry.install(entry, word, expecting: old) else {
       release(child)
       return nil

@@ -42,7 +42,10 @@ private struct RunStress: FormatFunction {
   func callAsFunction<Format: PageTableFormat>(_ format: Format) throws -> [IOVAStressResult] {
     // Poison would occupy what empty tables do not. For the same reason the tables are never destroyed one by one:
     // they go with the machine.
-    let machine = try SimulatedMachine(poison: false)
+    var options = SimulationOptions().withinReach(of: format)
+    options.reserve = SimulatedMachine.defaultReserve
+    let machine = try SimulatedMachine(
+      physicalBase: options.physicalBase, reserve: options.reachableReserve(format), poison: false)
     let table = try GenericPageTable(
       format, memory: PlainMemory(machine: machine), reclaim: session.reclaim)
     var target = GenericStressTarget(table: table, givesBack: session.reclaim == .never)

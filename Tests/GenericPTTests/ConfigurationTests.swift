@@ -19,6 +19,16 @@ private func geometry(_ text: String) throws -> (geometry: Geometry, sizes: UInt
   case "x86_64": return try make(X86.self)
   case "vtdss": return try make(VTDSecondStage.self)
   case "riscv64": return try make(RISCV.self)
+  case "arm_lpae32": return try make(ArmLPAE32.self)
+  case "armv7s": return try make(Armv7s.self)
+  case "mali": return try make(Mali.self)
+  case "dart":
+    switch (pairs.contains("granule=4k"), pairs.contains("version=2")) {
+    case (true, false): return try make(DART<DART4K, DARTVersion1>.self)
+    case (true, true): return try make(DART<DART4K, DARTVersion2>.self)
+    case (false, false): return try make(DART<DART16K, DARTVersion1>.self)
+    case (false, true): return try make(DART<DART16K, DARTVersion2>.self)
+    }
   default: return try make(Armv8<Arm4K>.self)
   }
 }
@@ -45,6 +55,33 @@ private func geometry(_ text: String) throws -> (geometry: Geometry, sizes: UInt
     } catch {
       Issue.record("\(refused.text): \(error)")
     }
+  }
+
+  /// What Linux's io-pgtable code refuses, which does not tell why.
+  @Test(arguments: [
+    "arm_lpae32:ias=33", "arm_lpae32:stage=2,ias=41", "arm_lpae32:oas=42", "arm_lpae32:oas=39",
+    "arm_lpae32:quirks=s2fwb", "arm_lpae32:stage=2,quirks=ns", "arm_lpae32:quirks=outer_wbwa",
+    "arm_lpae32:pgsizes=0x40200000", "mali:ias=49", "mali:oas=48", "mali:pgsizes=0x200000",
+    "armv7s:ias=33", "armv7s:oas=33", "armv7s:quirks=mtk_ext", "armv7s:quirks=mtk_ttbr_ext",
+    "armv7s:quirks=no_perms+mtk_ttbr_ext", "armv7s:ias=35,quirks=no_perms+mtk_ext",
+    "armv7s:oas=36,quirks=no_perms+mtk_ext", "dart:oas=40", "dart:ias=37", "dart:pgsizes=0x1000",
+    "dart:granule=4k,pgsizes=0x4000", "dart:granule=4k,ias=42,oas=42",
+  ])
+  func refusedAsTheDriverDoes(text: String) {
+    let error = #expect(throws: ConfigurationError.self) { try geometry(text) }
+    #expect(error?.errno == .einval)
+  }
+
+  /// Levels, and roots that IOVA bits choose among, as dart_alloc_pgtable() derives them.
+  @Test(arguments: [
+    ("dart:ias=28", 1, 1), ("dart:ias=36", 1, 1), ("dart:ias=37,oas=42", 2, 1), ("dart:ias=42,oas=42", 2, 1),
+    ("dart:granule=4k,ias=30", 1, 1), ("dart:granule=4k,ias=31", 1, 2), ("dart:granule=4k", 1, 4),
+    ("dart:granule=4k,ias=33", 2, 1), ("dart:granule=4k,ias=39,oas=42", 2, 1),
+    ("dart:granule=4k,ias=40,oas=42", 2, 2), ("dart:granule=4k,ias=41,oas=42", 2, 4),
+  ])
+  func rootsOfDART(text: String, topLevel: Int, rootCount: Int) throws {
+    let geometry = try geometry(text).geometry
+    #expect(geometry.topLevel == topLevel && geometry.rootCount == rootCount)
   }
 
   @Test func permissiveLiftsTheBuildsRefusalsOnly() throws {

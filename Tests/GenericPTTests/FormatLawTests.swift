@@ -16,13 +16,20 @@ import Testing
   @Test func armv8Granule16K() throws { try check(Armv8<Arm16K>.self) }
   @Test func armv8Granule64K() throws { try check(Armv8<Arm64K>.self) }
 
+  @Test func armLPAE32() throws { try check(ArmLPAE32.self) }
+  @Test func armv7s() throws { try check(Armv7s.self) }
+  @Test func mali() throws { try check(Mali.self) }
+  @Test func dart1Pages4K() throws { try check(DART<DART4K, DARTVersion1>.self) }
+  @Test func dart1Pages16K() throws { try check(DART<DART16K, DARTVersion1>.self) }
+  @Test func dart2Pages16K() throws { try check(DART<DART16K, DARTVersion2>.self) }
+
   private func check<Format: PageTableFormat>(_ type: Format.Type) throws {
     for text in Format.testConfigurations {
       let pairs = text.split(separator: ",").map { String($0) }
       let configuration = try Format.schema.configuration(pairs)
       guard Format.accepts(configuration) else { continue }
       let format = try Format(configuration)
-      for level in 0..<Format.maximumLevel { checkLeaves(format, level) }
+      for level in 0...Format.maximumLevel { checkLeaves(format, level) }
       for level in 1...Format.maximumLevel { checkTables(format, level) }
       for level in 0...Format.maximumLevel { #expect(format.kind(of: 0, level: level) == .empty) }
     }
@@ -52,8 +59,9 @@ import Testing
   }
 
   private func checkTables<Format: PageTableFormat>(_ format: Format, _ level: Int) {
-    let aligned = ~Bits.lowMask(max(Format.indexBits + 3, 12))
-    for address in [0x1_0000_0000, Bits.lowMask(Format.addressFieldBits) & aligned]
+    let aligned = ~Bits.lowMask(Format.allocationLog2)
+    let bits = format.tableAddressBits
+    for address in [Bits.bit(min(32, bits - 1)), Bits.lowMask(bits) & aligned]
     where address & encryption(format) == 0 {
       let word = format.tableEntry(address, level: level)
       #expect(format.kind(of: word, level: level) == .table)

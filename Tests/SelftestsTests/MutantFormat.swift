@@ -23,10 +23,27 @@ enum FormatFault: Hashable, Sendable {
   case neverDirty
   /// Leaves do not become clean.
   case neverClean
+  /// Tables other than the top have half as many words.
+  case halfTables
+  /// Only the first of several roots is told.
+  case oneRoot
+}
+
+/// A fault of what is constant in a format.
+protocol ConstantFault: Sendable {
+  static var missingIndexBits: Int { get }
+}
+
+enum NoConstantFault: ConstantFault {
+  static var missingIndexBits: Int { 0 }
+}
+
+enum HalfTables: ConstantFault {
+  static var missingIndexBits: Int { 1 }
 }
 
 /// A format with one fault.
-struct MutantFormat<Base: PageTableFormat>: PageTableFormat {
+struct MutantFormat<Base: PageTableFormat, Constant: ConstantFault>: PageTableFormat {
   typealias Word = Base.Word
 
   let base: Base
@@ -42,7 +59,7 @@ struct MutantFormat<Base: PageTableFormat>: PageTableFormat {
   static var schema: ConfigurationSchema { Base.schema }
   static var testConfigurations: [String] { Base.testConfigurations }
   static var granuleLog2: Int { Base.granuleLog2 }
-  static var indexBits: Int { Base.indexBits }
+  static var indexBits: Int { Base.indexBits - Constant.missingIndexBits }
   static var maximumLevel: Int { Base.maximumLevel }
   static var minimumRootLog2: Int { Base.minimumRootLog2 }
   static var topMayGrow: Bool { Base.topMayGrow }
@@ -52,7 +69,11 @@ struct MutantFormat<Base: PageTableFormat>: PageTableFormat {
   static func accepts(_ configuration: Configuration) -> Bool { Base.accepts(configuration) }
   static func addressStep(level: Int) -> UInt64 { Base.addressStep(level: level) }
 
-  var geometry: Geometry { base.geometry }
+  var geometry: Geometry {
+    var geometry = base.geometry
+    if fault == .oneRoot { geometry.rootCount = 1 }
+    return geometry
+  }
   var tracksDirty: Bool { base.tracksDirty }
   var tableAddressBits: Int { base.tableAddressBits }
   var flushedMark: UInt64 { base.flushedMark }

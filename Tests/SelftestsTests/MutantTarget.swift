@@ -59,7 +59,8 @@ struct MutantFactory: TargetFactory {
     struct Make: FormatFunction {
       let fault: FormatFault?
       func callAsFunction<Format: PageTableFormat>(_ format: Format) -> GenericEncoder {
-        fault.map { GenericEncoder(MutantFormat(format, $0)) } ?? GenericEncoder(format)
+        fault.map { GenericEncoder(MutantFormat<Format, NoConstantFault>(format, $0)) }
+          ?? GenericEncoder(format)
       }
     }
     return try FormatList.apply(Make(fault: format), to: configuration)
@@ -75,7 +76,12 @@ private struct MakeMutant: FormatFunction {
     guard let fault = factory.format else {
       return try MutantTable(format, configuration, options, factory.memory)
     }
-    return try MutantTable(MutantFormat(format, fault), configuration, options, factory.memory)
+    if fault == .halfTables {
+      let mutant = MutantFormat<Format, HalfTables>(format, fault)
+      return try MutantTable(mutant, configuration, options, factory.memory)
+    }
+    let mutant = MutantFormat<Format, NoConstantFault>(format, fault)
+    return try MutantTable(mutant, configuration, options, factory.memory)
   }
 }
 

@@ -37,7 +37,9 @@ struct MutationTests {
     arguments: [
       ("amdv1", 60), ("amdv1_mock", 61), ("x86_64", 2), ("x86_64", 6), ("vtdss", 62), ("riscv64.sv39", 4),
       ("riscv64.sv39", 9), ("armv8.s1.4k.ias48.oas48", 10), ("armv8.s2.16k.ias48.oas48", 7),
-      ("armv8.s1.64k.ias48.oas48", 11),
+      ("armv8.s1.64k.ias48.oas48", 11), ("arm_lpae32.s2.ias40.oas40", 6), ("armv7s.ias32.oas32", 9),
+      ("armv7s.ias34.oas35.no_perms-mtk_ext", 5), ("mali.ias33.oas40", 8), ("dart.v1.4k.ias32.oas36", 40),
+      ("dart.v2.16k.ias32.oas42", 1),
     ])
   func leafBit(slug: String, bit: Int) throws {
     try expectCaught("roundtrip.\(slug)", MutantFactory(format: .leafBit(bit)))
@@ -47,6 +49,7 @@ struct MutationTests {
     "a wrong bit in a table pointer",
     arguments: [
       ("amdv1", 61), ("x86_64", 6), ("vtdss", 1), ("riscv64.sv39", 4), ("armv8.s1.4k.ias48.oas48", 59),
+      ("armv7s.ias32.oas32.ns", 3), ("mali.ias48.oas40", 59), ("dart.v1.16k.ias32.oas36", 63),
     ])
   func tableBit(slug: String, bit: Int) throws {
     try expectCaught("roundtrip.\(slug)", MutantFactory(format: .tableBit(bit)))
@@ -58,6 +61,11 @@ struct MutationTests {
       ("amdv1", FormatFault.tableAddressBit(51)), ("armv8.s1.64k.ias52.oas52", .rawTableAddress),
       ("x86_64", .tableAddressBit(12)), ("riscv64.sv48", .shortLeafAddress(44)), ("vtdss", .readGrantsWrite),
       ("amdv1_mock", .noSizeMark), ("armv8.s1.4k.ias48.oas48.contig1", .noSizeMark), ("x86_64", .leafBit(1)),
+      ("armv7s.ias32.oas32", .noSizeMark), ("armv7s.ias34.oas35.no_perms-mtk_ext", .shortLeafAddress(34)),
+      ("armv7s.ias34.oas35.no_perms-mtk_ext-mtk_ttbr_ext", .tableAddressBit(9)),
+      ("armv7s.ias32.oas32", .tableAddressBit(10)), ("armv7s.ias32.oas32", .halfTables),
+      ("mali.ias33.oas40", .halfTables), ("dart.v2.16k.ias42.oas42", .halfTables),
+      ("dart.v1.4k.ias32.oas36", .oneRoot), ("dart.v2.16k.ias32.oas42", .shortLeafAddress(41)),
     ])
   func walks(slug: String, fault: FormatFault) throws {
     try expectCaught("walker.\(slug)", MutantFactory(format: fault))
@@ -74,7 +82,10 @@ struct MutationTests {
       ("amdv1", MemoryFault.syncsLate), ("x86_64", .neverSyncs), ("vtdss", .syncsLittle),
       ("amdv1_mock", .syncsEarly), ("vtdss.flush_range-dma_incoherent", .neverFlushes),
       ("armv8.s1.4k.ias48.oas48.coherent0", .flushesEntriesOnly), ("riscv64.sv39", .leaks),
-      ("riscv64.sv39", .leaksSome),
+      ("riscv64.sv39", .leaksSome), ("armv7s.ias32.oas32", .syncsLate),
+      ("armv7s.ias32.oas32.coherent0", .neverFlushes),
+      ("armv7s.ias32.oas32", .leaks), ("dart.v1.4k.ias32.oas36", .neverSyncs),
+      ("mali.ias33.oas40.coherent0", .flushesEntriesOnly),
     ])
   func events(slug: String, fault: MemoryFault) throws {
     try expectCaught("events.\(slug)", MutantFactory(memory: fault))
