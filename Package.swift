@@ -44,6 +44,13 @@ let package = Package(
       name: "Selftests",
       dependencies: ["PageTable", "Reference", "GenericPT", "Simulator", "Conformance"]
     ),
+    // Runs the same operations on two sides and compares all that they leave behind.
+    .target(
+      name: "Compare",
+      dependencies: [
+        "PageTable", "Reference", "GenericPT", "LegacyPT", "Simulator", "Conformance",
+      ]
+    ),
     .target(
       name: "Benchmarks",
       dependencies: ["PageTable", "Reference", "GenericPT", "LegacyPT", "Simulator", "Conformance"]
@@ -52,7 +59,7 @@ let package = Package(
       name: "ptkit",
       dependencies: [
         "PageTable", "Reference", "ReferenceSpecs", "GenericPT", "LegacyPT", "Simulator", "Conformance",
-        "Selftests", "Benchmarks", "TAP",
+        "Selftests", "Benchmarks", "Compare", "TAP",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),

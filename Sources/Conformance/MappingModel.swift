@@ -51,6 +51,9 @@ package struct MappingModel {
     leaf(at: iova).map { $0.pa + (iova - $0.start) }
   }
 
+  /// Forgets the leaves that a range touches, both ends inclusive.
+  package mutating func remove(from first: UInt64, to last: UInt64) { leaves.remove(from: first, to: last) }
+
   private static func result(_ outcome: MapOutcome) -> OperationResult {
     outcome.errno.map { .failedMapped($0, outcome.mapped) } ?? .okMapped(outcome.mapped)
   }

@@ -4,8 +4,14 @@ import LegacyPT
 import PageTable
 import Simulator
 
+/// A page table of a driver's own code.
+public protocol LegacyTarget: SimulatedTarget {
+  /// The page sizes that the driver offers, a bitmap of bytes.
+  var pageSizes: UInt64 { get }
+}
+
 /// The legacy code of a format in a simulated machine.
-public final class SimulatedLegacyTable<Table: LegacyPageTable>: SimulatedTarget {
+public final class SimulatedLegacyTable<Table: LegacyPageTable>: LegacyTarget {
   public let configuration: Configuration
   public let machine: SimulatedMachine
   public let recorder: RecordingMemory
@@ -21,6 +27,7 @@ public final class SimulatedLegacyTable<Table: LegacyPageTable>: SimulatedTarget
     _ = recorder.takeNotes()
   }
 
+  public var pageSizes: UInt64 { table.pageSizes }
   public var root: TableRoot { roots.first ?? TableRoot(physical: 0, level: 0) }
   public var roots: [TableRoot] { table.roots }
   public var memory: any PhysicalMemoryReader { recorder.walkerView }

@@ -66,6 +66,12 @@ package struct LeafMeaning: Hashable {
   package var isBornDirty: Bool
   /// Whether it counts as written after a device wrote.
   package var becomesDirty: Bool
+
+  package init(protection: Protection, isBornDirty: Bool, becomesDirty: Bool) {
+    self.protection = protection
+    self.isBornDirty = isBornDirty
+    self.becomesDirty = becomesDirty
+  }
 }
 
 /// A configuration, its reference, and what tests need to know to choose addresses and sizes.

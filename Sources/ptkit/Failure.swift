@@ -58,6 +58,7 @@ enum Failure {
   private static func tapCommand(_ arguments: [String]) -> String? {
     switch arguments.first {
     case "selftest": "selftest"
+    case "compare": "compare"
     case "golden": arguments.dropFirst().first == "propose" ? nil : "golden"
     default: nil
     }

@@ -20,7 +20,8 @@ struct PTKit: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Formats.self, Encode.self, Decode.self, Image.self, Golden.self, SelftestCommand.self, Stress.self,
+      Formats.self, Encode.self, Decode.self, Image.self, Golden.self, SelftestCommand.self,
+      CompareCommand.self, Stress.self,
       Bench.self,
     ])
 

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import Conformance
+import PageTable
+
+/// One point of the results: two sides of a configuration, and how operations are chosen.
+public struct ComparePoint: Sendable {
+  public var configuration: Configuration
+  public var left: ResolvedSide
+  public var right: ResolvedSide
+  public var mode: CompareMode
+
+  public init(_ configuration: Configuration, left: ResolvedSide, right: ResolvedSide, mode: CompareMode) {
+    self.configuration = configuration
+    self.left = left
+    self.right = right
+    self.mode = mode
+  }
+
+  /// `compare.CONFIGURATION.SIDES.MODE`; the left side is named where it is not the generic algorithms.
+  public var name: String {
+    let sides = left.word == "generic" ? right.word : "\(left.word)-\(right.word)"
+    return "compare.\(configuration.slug).\(sides).\(mode.rawValue)"
+  }
+}
+
+/// A configuration that two sides cannot both have.
+public struct ComparePlanGap: Sendable {
+  /// The name of the point that it would be.
+  public var name: String
+  /// Why there is none.
+  public var reason: String
+}
+
+/// What is compared in a run.
+public struct ComparePlan: Sendable {
+  public private(set) var points: [ComparePoint] = []
+  public private(set) var gaps: [ComparePlanGap] = []
+
+  /// The points of some configurations, in their order.
+  ///
+  /// Configurations that one side cannot have are gaps.
+  public init(_ configurations: [Configuration], left: CompareSide, right: CompareSide, modes: [CompareMode])
+  {
+    for configuration in configurations {
+      do {
+        for leftSide in try left.resolve(configuration) {
+          for rightSide in try right.resolve(configuration) {
+            for mode in modes {
+              points.append(ComparePoint(configuration, left: leftSide, right: rightSide, mode: mode))
+            }
+          }
+        }
+      } catch {
+        gaps.append(
+          ComparePlanGap(
+            name: "compare.\(configuration.slug).\(right.name.rawValue)", reason: "\(error)"))
+      }
+    }
+  }
+
+  /// Leaves one point of each configuration and pair of sides, whatever the modes.
+  public mutating func keepOne() {
+    var seen: Set<String> = []
+    points = points.filter { seen.insert("\($0.configuration) \($0.left.word) \($0.right.word)").inserted }
+  }
+
+  /// The part of a run that is shard `index` of `count`, from 1: every point and gap is in exactly one shard.
+  public func shard(_ index: Int, of count: Int) -> ComparePlan {
+    var plan = self
+    plan.points = points.enumerated().filter { $0.offset % count == index - 1 }.map(\.element)
+    plan.gaps = gaps.enumerated().filter { $0.offset % count == index - 1 }.map(\.element)
+    return plan
+  }
+}

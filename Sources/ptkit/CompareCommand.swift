@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import ArgumentParser
+import Compare
+import Conformance
+import PageTable
+import ReferenceSpecs
+import TAP
+
+/// `ptkit compare`
+struct CompareCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare",
+    abstract: "Run the same operations on two sides and compare all that they leave behind; prints TAP.",
+    discussion: """
+      A side is generic, the generic algorithms; generic:key=value,…, the same with another configuration; \
+      legacy, a driver's own code, or legacy:era=6.12 and the like to choose among several; or reference, the \
+      model of what is mapped and the reference's encoder. Where sides differ by design, a named rule says how; \
+      --rules lists them. A point is a configuration, a pair of sides and a mode: systematic, random, or with \
+      --exhaustive all sequences of up to three operations of a small world.
+
+      Example: ptkit compare amdv1 --right reference --ops 100000
+      Example: ptkit compare --all --shard 2/8 --jobs 4 --time 600
+      Example: ptkit compare vtdss --right legacy --operations 'map 0x0 0x1000 4K rw; unmap 0x0 4K'
+      """)
+
+  @Argument(help: "Configurations, format:key=value,… in the generic vocabulary.")
+  var configurations: [String] = []
+
+  @Flag(help: "All configurations that the selftests run over.")
+  var all = false
+
+  @Option(help: "The left side.")
+  var left = "generic"
+
+  @Option(help: "The right side.")
+  var right = "legacy"
+
+  @Option(help: "Random operations for each point.", transform: Arguments.count)
+  var ops = CompareBudget().operations
+
+  @Option(help: "The seed of all random numbers; 0x5eed when left out.", transform: Arguments.word)
+  var seed: UInt64 = CompareBudget().seed
+
+  @Option(help: "Seconds of random operations for each point, instead of --ops.")
+  var time: Double?
+
+  @Option(help: "Threads.")
+  var jobs = 1
+
+  @Option(help: "i/n: run only part i, from 1, of n; each point is in exactly one part.")
+  var shard: String?
+
+  @Flag(help: "Run all sequences of up to --depth operations of a small world, and nothing else.")
+  var exhaustive = false
+
+  @Option(help: "Operations of an exhaustive sequence at most.")
+  var depth = 3
+
+  @Option(help: "Run these operations, separated by ';', instead of any others.")
+  var operations: String?
+
+  @Flag(help: "Print the rules by which sides may differ.")
+  var rules = false
+
+  @Flag(help: "With --rules, print JSON.")
+  var json = false
+
+  func validate() throws {
+    guard (1...256).contains(jobs) else { throw ValidationError("--jobs takes 1 to 256") }
+    guard (1...4).contains(depth) else { throw ValidationError("--depth takes 1 to 4") }
+    if let time, !(time > 0) { throw ValidationError("--time takes seconds, more than 0") }
+    guard !json || rules else { throw ValidationError("--json goes with --rules") }
+    if rules || all == configurations.isEmpty { return }
+    throw ValidationError(
+      all
+        ? "--all and configurations do not go together"
+        : "name configurations, or --all for those of the selftests")
+  }
+
+  func run() throws {
+    if rules { return CompareRules.print(json: json) }
+    var plan = ComparePlan(
+      try chosen(), left: try CompareSide(text: left), right: try CompareSide(text: right),
+      modes: exhaustive ? [.exhaustive] : [.systematic, .random])
+    if plan.points.isEmpty, let gap = plan.gaps.first, !all { throw InputError(gap.reason) }
+    if let (index, count) = try parsedShard() { plan = plan.shard(index, of: count) }
+    let status = try operations.map { try runOperations($0, plan) } ?? run(plan)
+    if status != .pass { throw status }
+  }
+
+  private func chosen() throws -> [Configuration] {
+    all
+      ? FormatList.all.flatMap(\.testConfigurations)
+      : try configurations.map { try FormatList.configuration($0) }
+  }
+
+  private func parsedShard() throws -> (Int, Int)? {
+    guard let shard else { return nil }
+    let parts = shard.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
+    guard parts.count == 2, let index = parts[0], let count = parts[1], count > 0, (1...count).contains(index)
+    else { throw UsageError("--shard takes i/n with 1 <= i <= n, not '\(shard)'") }
+    return (index, count)
+  }
+
+  private var budget: CompareBudget {
+    var budget = CompareBudget()
+    budget.operations = ops
+    budget.seed = seed
+    budget.seconds = time
+    budget.depth = depth
+    budget.jobs = jobs
+    return budget
+  }
+
+  private func run(_ plan: ComparePlan) -> ExitStatus {
+    var output = CompareOutput(plan, seed: seed)
+    CompareRun(budget, library: .embedded).run(plan.points) { output.report($0, $1) }
+    return output.finish(isWhole: all && shard == nil)
+  }
+
+  /// Runs the given operations on the sides of each configuration.
+  private func runOperations(_ text: String, _ plan: ComparePlan) throws -> ExitStatus {
+    let operations = try text.split(separator: ";").enumerated().map { number, word in
+      do {
+        return try Operation(text: word)
+      } catch let error as GrammarError {
+        throw InputError("operation \(number + 1), '\(word)': \(error)")
+      }
+    }
+    var plan = plan
+    plan.keepOne()
+    var output = CompareOutput(plan, seed: seed)
+    for point in plan.points {
+      var report = CompareReport()
+      let comparison = try Comparison(
+        point.configuration, left: point.left, right: point.right, library: .embedded)
+      report.difference = try comparison.run(operations)
+      report.operations = comparison.operationCount
+      report.tally = comparison.tally
+      output.report(point, report)
+    }
+    return output.finish(isWhole: false)
+  }
+}
