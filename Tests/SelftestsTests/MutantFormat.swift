@@ -27,6 +27,8 @@ enum FormatFault: Hashable, Sendable {
   case halfTables
   /// Only the first of several roots is told.
   case oneRoot
+  /// Several roots are told in the opposite order.
+  case rootsReversed
 }
 
 /// A fault of what is constant in a format.

@@ -81,7 +81,9 @@ private struct MakeMutant: FormatFunction {
       return try MutantTable(mutant, configuration, options, factory.memory)
     }
     let mutant = MutantFormat<Format, NoConstantFault>(format, fault)
-    return try MutantTable(mutant, configuration, options, factory.memory)
+    let table = try MutantTable(mutant, configuration, options, factory.memory)
+    table.reversesRoots = fault == .rootsReversed
+    return table
   }
 }
 
@@ -91,6 +93,8 @@ final class MutantTable<Format: PageTableFormat>: SimulatedTarget, @unchecked Se
   let machine: SimulatedMachine
   let recorder: RecordingMemory
   let table: GenericPageTable<Format, MutantMemory>
+  /// Whether the roots are told in the opposite order.
+  var reversesRoots = false
   private let isRecorded: Bool
   private var notes: [OperationNote] = []
 
@@ -109,7 +113,7 @@ final class MutantTable<Format: PageTableFormat>: SimulatedTarget, @unchecked Se
   }
 
   var root: TableRoot { table.root }
-  var roots: [TableRoot] { table.roots }
+  var roots: [TableRoot] { reversesRoots ? table.roots.reversed() : table.roots }
   var memory: any PhysicalMemoryReader { recorder.walkerView }
   var tablePages: Int { recorder.livePages }
   var keepsNotes: Bool { true }

@@ -65,7 +65,8 @@ struct MutationTests {
       ("armv7s.ias34.oas35.no_perms-mtk_ext-mtk_ttbr_ext", .tableAddressBit(9)),
       ("armv7s.ias32.oas32", .tableAddressBit(10)), ("armv7s.ias32.oas32", .halfTables),
       ("mali.ias33.oas40", .halfTables), ("dart.v2.16k.ias42.oas42", .halfTables),
-      ("dart.v1.4k.ias32.oas36", .oneRoot), ("dart.v2.16k.ias32.oas42", .shortLeafAddress(41)),
+      ("dart.v1.4k.ias32.oas36", .oneRoot), ("dart.v1.4k.ias31.oas36", .rootsReversed),
+      ("dart.v2.16k.ias32.oas42", .shortLeafAddress(41)),
     ])
   func walks(slug: String, fault: FormatFault) throws {
     try expectCaught("walker.\(slug)", MutantFactory(format: fault))
