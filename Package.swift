@@ -77,6 +77,14 @@ let package = Package(
         "Selftests", "PageTable", "ReferenceSpecs", "GenericPT", "Simulator", "Conformance", "TAP",
       ]
     ),
+    // Small mistakes, planted one at a time, that the checks must see.
+    .testTarget(
+      name: "FaultTests",
+      dependencies: [
+        "Selftests", "PageTable", "Reference", "ReferenceSpecs", "GenericPT", "LegacyPT", "Simulator",
+        "Conformance",
+      ]
+    ),
     .testTarget(name: "CommandLineTests", dependencies: ["ptkit"]),
   ],
   swiftLanguageModes: [.v6]

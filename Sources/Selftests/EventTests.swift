@@ -42,12 +42,24 @@ enum EventTests {
     _ subject: Subject, _ target: any TargetFactory, _ random: inout RandomNumbers
   ) -> [Operation] {
     var generator = OperationGenerator(subject, RandomNumbers(seed: random.next()))
-    let operations = generator.operations(operationCount)
+    let operations = dirtyState(subject) + generator.operations(operationCount)
     guard target.capabilities.contains(.faultInjection) else { return operations }
     return operations.flatMap { operation -> [Operation] in
       guard case .map = operation, random.chance(20) else { return [operation] }
       return [.allocationBudget(pages: random.below(4)), operation, .allocationBudget(pages: nil)]
     }
+  }
+
+  /// A device writes to some pages, which random operations hardly do between a map and a reading that clears.
+  private static func dirtyState(_ subject: Subject) -> [Operation] {
+    guard subject.tracksDirty else { return [] }
+    let place = subject.place(subject.granule * 64)
+    let length = subject.granule * 4
+    return [
+      .map(iova: place, pa: subject.granule, length: length, protection: [.read, .write]),
+      .setDirty(iova: place), .setDirty(iova: place + subject.granule * 2),
+      .dirty(iova: place, length: length, clear: true), .unmap(iova: place, length: length),
+    ]
   }
 
   private static func check(
