@@ -90,6 +90,31 @@ struct RemainingFormatTests {
     #expect(dart.fault()?.name == "NO_PMD" && dart.fault()?.code == 2)
   }
 
+  /// Table descriptors of stage 1 restrict what lies below.
+  @Test func tableDescriptorsRestrict() throws {
+    let mapping = try mapping("arm_lpae32")
+    #expect(try mapping.walk(.write).get().protection == [.read, .write])
+    mapping.flip(2, 1 << 62)
+    #expect(mapping.fault(.write)?.name == "FSR.PF" && mapping.fault(.read) == nil)
+    mapping.flip(1, 1 << 60 | 1 << 61)
+    #expect(try mapping.walk().get().protection == [.read, .noexec, .priv])
+    let second = try self.mapping("arm_lpae32:stage=2")
+    second.flip(1, 7 << 60)
+    #expect(try second.walk(.write).get().protection == [.read, .write])
+  }
+
+  /// Contiguous words are read also where Linux writes none.
+  @Test func contiguousWordsMustFollowEachOther() throws {
+    let mapping = try mapping("arm_lpae32:contig=1", iova: 1 << 25, pa: 1 << 33, level: 1, size: 1 << 25)
+    #expect(try mapping.walk(offset: 0x1ff_ffff).get().pa == 1 << 33 | 0x1ff_ffff)
+    let plain = try reference("arm_lpae32")
+    let iova: UInt64 = 1 << 25 | 0x1234
+    let found = try plain.walk(iova: iova, root: mapping.root, memory: mapping.memory, access: .read).get()
+    #expect(found.leafSize == 1 << 25 && found.pa == 1 << 33 | 0x1234)
+    mapping.flip(1, 1 << 21, offset: 9)
+    #expect(mapping.fault()?.name == "FSR.TLBMCF")
+  }
+
   /// The last level of Mali has the type of a block; a page's type there is no entry.
   @Test func maliLeavesAreBlocks() throws {
     let mapping = try mapping("mali")

@@ -118,16 +118,18 @@ struct RoundTripTests {
     let words = list.split(separator: " ").flatMap { word in
       word.hasPrefix("r,w,") || word == "w,rw" ? word.split(separator: ",") : [word]
     }
-    for word in words {
-      let protection = try #require(Protection(text: word))
-      let value = try #require(
-        format.encodeLeaf(
-          level: 0, pa: 0x8000_0000, size: format.leafSizes(level: 0)[0], protection: protection))
-      guard case .leaf(let leaf) = format.decode(value, level: 0).kind else {
-        Issue.record("\(text) \(word)")
-        continue
+    for level in 0..<format.levelCount {
+      for size in format.leafSizes(level: level) {
+        for word in words {
+          let protection = try #require(Protection(text: word))
+          let value = try #require(format.encodeLeaf(level: level, pa: 0, size: size, protection: protection))
+          guard case .leaf(let leaf) = format.decode(value, level: level).kind else {
+            Issue.record("\(text) \(word)")
+            continue
+          }
+          #expect(leaf.protection == protection, "\(text) level \(level)")
+        }
       }
-      #expect(leaf.protection == protection, "\(text)")
     }
   }
 
