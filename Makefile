@@ -16,13 +16,14 @@ DEBIAN_PACKAGES :=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build check test bench tsan lint clean
+.PHONY: help deps build check test bench compare-long tsan lint clean
 
 help:
 	@echo 'make check   build, then run the regression suite on the simulator; prints TAP'
 	@echo 'make build   build .build/release/ptkit'
 	@echo 'make test    run the tests of the kit itself (uses deps)'
 	@echo 'make bench   measure the generic algorithms; prints a table'
+	@echo 'make compare-long  compare the generic algorithms with both other sides for as long as asked; prints TAP'
 	@echo 'make tsan    run the concurrency tests under ThreadSanitizer; prints TAP'
 	@echo 'make deps    install missing Debian packages (as root), or print the command'
 	@echo 'make lint    check the format of the sources and their licence lines'
@@ -30,6 +31,7 @@ help:
 	@echo 'make help    this list'
 	@echo
 	@echo 'ARGS=… passes arguments to ptkit: make check ARGS="--list", make bench ARGS=--json'
+	@echo 'OPS=N or TIME=SECONDS, SHARD=i/n, JOBS=N and SEED=S are for make compare-long'
 
 build: $(PTKIT)
 
@@ -49,6 +51,17 @@ test: deps $(PTKIT)
 
 bench: $(PTKIT)
 	@$(PTKIT) bench $(ARGS)
+
+# OPS random operations for each pair of sides, or TIME seconds; SHARD=i/n runs one part of n, JOBS threads.
+OPS ?= 25000
+TIME ?=
+SHARD ?=
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+SEED ?= 0x5eed
+
+compare-long: $(PTKIT)
+	@$(PTKIT) compare --all --right reference --right legacy --exhaustive-too --seed $(SEED) --jobs $(JOBS) \
+	  $(if $(TIME),--time $(TIME),--ops $(OPS)) $(if $(SHARD),--shard $(SHARD)) $(ARGS)
 
 # Entry stores become relaxed atomics here, so that ThreadSanitizer knows them as such.
 tsan:

@@ -42,7 +42,7 @@ let package = Package(
     ),
     .target(
       name: "Selftests",
-      dependencies: ["PageTable", "Reference", "GenericPT", "Simulator", "Conformance"]
+      dependencies: ["PageTable", "Reference", "GenericPT", "Simulator", "Conformance", "Compare"]
     ),
     // Runs the same operations on two sides and compares all that they leave behind.
     .target(
@@ -84,6 +84,10 @@ let package = Package(
         "Selftests", "PageTable", "Reference", "ReferenceSpecs", "GenericPT", "LegacyPT", "Simulator",
         "Conformance",
       ]
+    ),
+    .testTarget(
+      name: "CompareTests",
+      dependencies: ["Compare", "PageTable", "ReferenceSpecs", "GenericPT", "Simulator", "Conformance"]
     ),
     .testTarget(name: "CommandLineTests", dependencies: ["ptkit"]),
   ],

@@ -40,12 +40,25 @@ public struct ComparePlan: Sendable {
   /// The points of some configurations, in their order.
   ///
   /// Configurations that one side cannot have are gaps.
-  public init(_ configurations: [Configuration], left: CompareSide, right: CompareSide, modes: [CompareMode])
-  {
+  public init(
+    _ configurations: [Configuration], left: CompareSide, right: CompareSide, modes: [CompareMode]
+  ) {
+    add(configurations, left: left, right: right, modes: modes)
+  }
+
+  /// Adds the points of some configurations, in their order.
+  public mutating func add(
+    _ configurations: [Configuration], left: CompareSide, right: CompareSide, modes: [CompareMode]
+  ) {
     for configuration in configurations {
       do {
         for leftSide in try left.resolve(configuration) {
           for rightSide in try right.resolve(configuration) {
+            if let reason = Self.obstacle(configuration, leftSide, rightSide) {
+              gaps.append(
+                ComparePlanGap(name: "compare.\(configuration.slug).\(rightSide.word)", reason: reason))
+              continue
+            }
             for mode in modes {
               points.append(ComparePoint(configuration, left: leftSide, right: rightSide, mode: mode))
             }
@@ -56,6 +69,26 @@ public struct ComparePlan: Sendable {
           ComparePlanGap(
             name: "compare.\(configuration.slug).\(right.name.rawValue)", reason: "\(error)"))
       }
+    }
+  }
+
+  /// Why two sides cannot be compared, or nil.
+  private static func obstacle(
+    _ configuration: Configuration, _ left: ResolvedSide, _ right: ResolvedSide
+  ) -> String? {
+    guard case .legacy = right.kind, let subject = try? FormatShape(configuration) else { return nil }
+    let base = CompareWorld.physicalBase(configuration, subject)
+    do {
+      let table = try right.make?(base, 16 << 20)
+      defer { table?.destroy() }
+      guard let level = table?.root.level, level != subject.geometry.topLevel, !subject.isDynamic else {
+        return nil
+      }
+      return
+        "the root is of level \(level), not \(subject.geometry.topLevel): 6.12 concatenates tables of stage 2 "
+        + "wherever they fit, 7.3 and the generic code only where the architecture wants it"
+    } catch {
+      return "\(error)"
     }
   }
 

@@ -33,6 +33,8 @@ public struct CompareBudget: Sendable {
   public var depth = 3
   /// How many threads run.
   public var jobs = 1
+  /// Which of how many parts of the systematic lists run before the random operations of a point; nil for none.
+  public var systematicPart: (part: Int, of: Int)?
   /// How often a failing list is tried with fewer operations.
   public var shrinkLimit = 600
 
@@ -110,6 +112,11 @@ public struct CompareRun: Sendable {
       }
       switch point.mode {
       case .systematic: report.difference = try comparison.runSystematic()
+      case .random where budget.systematicPart != nil && part == 0:
+        let chosen = budget.systematicPart ?? (0, 1)
+        report.difference =
+          try comparison.runSystematic(part: chosen.part, of: chosen.of)
+          ?? runEpisodes(comparison, part, parts)
       case .exhaustive: report.difference = try comparison.runExhaustive(depth: budget.depth)
       case .random: report.difference = try runEpisodes(comparison, part, parts)
       }

@@ -247,7 +247,11 @@ final class CompareSession {
   private func walkProblem(
     _ iova: UInt64, _ leaf: LeafList.Leaf?, _ side: LiveSide, _ model: any Predictor
   ) -> String? {
-    let meaning = leaf.flatMap { model.meaning(size: $0.size, $0.protection) }
+    // A block that is split leaves sizes behind that are not on offer; they mean what small leaves do.
+    let meaning = leaf.flatMap { leaf in
+      model.meaning(size: leaf.size, leaf.protection)
+        ?? model.meaning(size: world.subject.granule, leaf.protection)
+    }
     let access: DeviceAccess = meaning.map { $0.protection.contains(.read) ? .read : .write } ?? .read
     let walked = world.reference.walk(
       iova: iova, roots: side.table.roots, memory: side.table.memory, access: access)

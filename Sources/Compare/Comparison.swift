@@ -51,11 +51,12 @@ public final class Comparison {
     }
   }
 
-  /// Runs the systematic lists; the first difference, or nil.
+  /// Runs the systematic lists, or every so many-th from `part` on; the first difference, or nil.
   ///
   /// - Throws: what making page tables throws.
-  public func runSystematic() throws -> Difference? {
-    var lists = SystematicLists(world.subject).lists[...]
+  public func runSystematic(part: Int = 0, of parts: Int = 1) throws -> Difference? {
+    let all = SystematicLists(world.subject).lists
+    var lists = all.enumerated().filter { $0.offset % parts == part }.map(\.element)[...]
     while !lists.isEmpty {
       let part = lists.prefix(while: Self.untilFull())
       lists = lists.dropFirst(part.count)

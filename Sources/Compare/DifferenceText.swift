@@ -10,12 +10,14 @@ public struct DifferenceText {
   private let point: ComparePoint
   private let difference: Difference
   private let reference: ReferenceFormat
+  private let base: UInt64
 
   /// - Throws: `SpecError`.
   public init(_ difference: Difference, _ point: ComparePoint, library: SpecificationLibrary) throws {
     self.difference = difference
     self.point = point
     reference = try library.format(point.configuration)
+    base = CompareWorld.physicalBase(point.configuration, try FormatShape(point.configuration))
   }
 
   /// All lines.
@@ -46,6 +48,7 @@ public struct DifferenceText {
     guard let configuration = side.configuration else { return nil }
     var words = ["ptkit image"]
     if case .legacy = side.kind { words.append("--impl legacy") }
+    if base != SimulationOptions().physicalBase { words.append("--base \(Numbers.hex(base))") }
     words.append("'\(configuration)'")
     return (words + operations.map { "'\($0)'" }).joined(separator: " ")
   }
@@ -84,10 +87,10 @@ public struct DifferenceText {
   private var goldenCase: [String] {
     let side = point.right.make == nil ? point.left : point.right
     let operations = point.right.make == nil ? difference.leftOperations : difference.rightOperations
-    guard let configuration = side.configuration, let table = try? side.make?(0x1_0000_0000, 256 << 20),
+    guard let configuration = side.configuration, let table = try? side.make?(base, 256 << 20),
       let golden = try? GoldenCase(
         name: "compare-\(difference.check.rawValue)", running: operations, on: table)
-    else { return ["none: the page table cannot be made at 4G"] }
+    else { return ["none: the page table cannot be made"] }
     var section = GoldenSection()
     section.format = configuration.format
     section.pairs = configuration.schema.keys
@@ -98,7 +101,7 @@ public struct DifferenceText {
       section.behaviour = .legacy
       section.era = configuration.text("era")
     }
-    section.memoryBase = 0x1_0000_0000
+    section.memoryBase = base
     return Array(GoldenWriter.lines(context: section).dropFirst()) + GoldenWriter.lines(golden)
   }
 

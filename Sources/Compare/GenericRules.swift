@@ -21,17 +21,8 @@ extension CompareRule {
         return makesContiguous(own) && !makesContiguous(other)
       },
       word: { _, _ in
-        { word, context in
-          guard case .leaf(let leaf) = context.reference.decode(word, level: context.level).kind,
-            leaf.wordCount > 1, let mapped = context.leaf,
-            let shift = context.reference.shift(level: context.level)
-          else { return word }
-          let item: UInt64 = 1 &<< UInt64(shift)
-          let part = UInt64(context.index & (leaf.wordCount - 1)) &* item
-          let single = context.reference.encodeLeaf(
-            level: context.level, pa: mapped.pa &+ part, size: item, protection: mapped.protection)
-          return single ?? word
-        }
+        let words = SingleWords()
+        return { word, context in words.word(of: context) ?? word }
       }),
     CompareRule(
       "contiguous-whole",
@@ -100,5 +91,39 @@ extension CompareRule {
       let other = try? FormatList.encoder(coherent).encodeTable(level, 0)
     else { return nil }
     return word ^ other
+  }
+}
+
+/// The words that a contiguous leaf has where there are no contiguous leaves.
+private final class SingleWords {
+  private var leaf: LeafList.Leaf?
+  private var level = 0
+  /// The first word and what each further one adds; nil where the leaf has one word.
+  private var words: (first: UInt64, step: UInt64)?
+
+  /// The word at a place; nil where no leaf of several words is.
+  func word(of context: WordContext) -> UInt64? {
+    guard let mapped = context.leaf else { return nil }
+    // Words are looked at in order, so that most are of the same leaf as the one before.
+    if mapped != leaf || context.level != level {
+      leaf = mapped
+      level = context.level
+      words = Self.words(mapped, context)
+    }
+    guard let words, let shift = context.reference.shift(level: level) else { return nil }
+    let count = Int(mapped.size >> UInt64(shift))
+    return words.first &+ UInt64(context.index & (count - 1)) &* words.step
+  }
+
+  private static func words(_ leaf: LeafList.Leaf, _ context: WordContext) -> (UInt64, UInt64)? {
+    guard let count = context.reference.leafWordCount(level: context.level, size: leaf.size), count > 1,
+      let shift = context.reference.shift(level: context.level)
+    else { return nil }
+    let item: UInt64 = 1 << UInt64(shift)
+    func word(_ pa: UInt64) -> UInt64? {
+      context.reference.encodeLeaf(level: context.level, pa: pa, size: item, protection: leaf.protection)
+    }
+    guard let first = word(leaf.pa), let second = word(leaf.pa &+ item) else { return nil }
+    return (first, second &- first)
   }
 }

@@ -116,7 +116,10 @@ extension LegacyModel {
       let end = part | (item - 1)
       let found = leaves.leaves(from: part, to: end)
       let isLed = level > 0 && hasTable(level: level - 1, part)
-      if found.isEmpty, !isLed { return 0 }
+      if found.isEmpty, !isLed {
+        if part != iova { note(.allOrNothing) }
+        return 0
+      }
       if isLed { note(.dropsTable) }
       if end >= last { break }
       part = end &+ 1

@@ -78,7 +78,13 @@ struct LegacyModel: Predictor {
   }
 
   /// The level whose tables' words map leaves of a size, or part of them.
-  func level(of size: UInt64) -> Int { world.subject.level(ofSize: size) ?? 0 }
+  func level(of size: UInt64) -> Int {
+    var level = 0
+    while let above = world.reference.shift(level: level + 1), above < 64, Bits.bit(above) <= size {
+      level += 1
+    }
+    return level
+  }
 
   /// log2 of the bytes that one word of a level maps.
   func shift(_ level: Int) -> Int { world.reference.shift(level: level) ?? 0 }
@@ -204,7 +210,8 @@ extension LegacyModel {
       }
       note(first.size == leaf.size ? .replacesLeaf : .blockOverTable)
     case .amdv1, .amdv2:
-      if isCovered, isSameLevel {
+      // A dirty page has unlike words, of which the driver only finds some again.
+      if isCovered, isSameLevel || behaviour == .amdv1 && first.isDirty {
         skipped = .smallInBlock
         return nil
       }
@@ -231,7 +238,10 @@ extension LegacyModel {
       return .none
     }
     let index = leaves.firstIndex(endingFrom: iova)
-    guard index < leaves.count, leaves.leaves[index].start <= iova else { return .failed(.enoent) }
+    guard index < leaves.count, leaves.leaves[index].start <= iova else {
+      note(.dirtyBeyondTop)
+      return .failed(.enoent)
+    }
     leaves.setDirty(true, at: index)
     return .ok
   }

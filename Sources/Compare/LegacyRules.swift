@@ -18,6 +18,8 @@ enum LegacyRule: String, Hashable, Sendable, CaseIterable {
   case takesBlock = "takes-block"
   case dropsTable = "drops-table"
   case refusesPart = "refuses-part"
+  case allOrNothing = "all-or-nothing"
+  case dirtyBeyondTop = "dirty-beyond-top"
   case splitsBlock = "splits-block"
   // These say what is not run, for Linux's result depends on more than what is mapped, or is damage.
   case outOfRange = "out-of-range"
@@ -47,6 +49,8 @@ enum LegacyRule: String, Hashable, Sendable, CaseIterable {
     case .takesBlock: return [.amdv1, .amdv2].contains(behaviour)
     case .dropsTable: return behaviour.isARM && hasBlocks
     case .refusesPart: return [.arm(splits: false), .armv7s(splits: false)].contains(behaviour) && hasBlocks
+    case .allOrNothing: return [.armv7s(splits: false), .armv7s(splits: true)].contains(behaviour)
+    case .dirtyBeyondTop: return behaviour == .amdv1
     case .splitsBlock: return behaviour == .arm(splits: true) && hasBlocks
     case .smallInBlock: return [.amdv1, .vtd].contains(behaviour)
     case .partOfBlock: return behaviour == .vtd
@@ -140,6 +144,19 @@ enum LegacyRule: String, Hashable, Sendable, CaseIterable {
         takes the whole block where it ends inside.
         """
       )
+    case .allOrNothing:
+      (
+        "generic; legacy armv7s", "bytes of an unmap, and what is unmapped",
+        """
+        An unmap of the size of a large page or a supersection takes nothing unless all its sixteen words map something; \
+        the generic code goes up to the first hole.
+        """
+      )
+    case .dirtyBeyondTop:
+      (
+        "generic; legacy amdv1", "errno of setdirty",
+        "Beyond what the top spans, the driver's code finds nothing mapped, ENOENT; the generic code says ERANGE."
+      )
     case .splitsBlock:
       (
         "generic; legacy armv8, arm_lpae32, mali of 6.12", "bytes of an unmap, and what is unmapped",
@@ -172,11 +189,11 @@ enum LegacyRule: String, Hashable, Sendable, CaseIterable {
       )
     case .smallInBlock:
       (
-        "generic; legacy vtdss, x86_64 vtdfs, amdv1 (words of one page)",
+        "generic; legacy vtdss, x86_64 vtdfs; amdv1 within a page of several words, and within a dirty one",
         "not run: a small page inside of a larger leaf",
         """
         VT-d's code takes the page that the block maps for a table and writes into it; AMD's overwrites some of the like \
-        words of a page, which then contradict each other.
+        words of a page, or clears only those that are like the first one that it meets.
         """
       )
     case .partOfBlock:

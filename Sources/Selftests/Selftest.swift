@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+import Compare
 import Conformance
 import PageTable
 import Reference
@@ -16,6 +17,8 @@ public enum SkipReason: String, Hashable, Sendable, CaseIterable {
   case configuration = "configuration"
   /// Golden files are not where they are looked for.
   case goldenFiles = "no golden files"
+  /// A configuration that a driver's own code never had.
+  case noSuchSide = "no such side"
 }
 
 /// How a test came out.
@@ -45,6 +48,7 @@ public enum SelftestTheme: String, Hashable, Sendable, CaseIterable {
   case events
   case concurrency
   case allocfail
+  case compare
   case iovaStress = "iova_stress"
 }
 
@@ -119,6 +123,9 @@ public final class SelftestContext {
   public let shrinkLimit: Int
   /// The reports of golden files that have been checked, by name.
   var goldenReports: [String: GoldenGroupReport] = [:]
+  /// How often rules of comparisons applied, and the comparisons that were run, by name.
+  var tally = RuleTally()
+  var compared: Set<String> = []
   private var subjects: [Configuration: Subject] = [:]
 
   public init(

@@ -16,6 +16,7 @@ public enum Selftests {
       + SemanticsTests.tests(configurations)
       + configurations.flatMap(EventTests.tests)
       + configurations.flatMap(AllocationFailureTests.tests)
+      + CompareTests.tests(configurations)
       + configurations.flatMap(ConcurrencyTests.tests)
       + IOVAStressTests.tests(configurations)
   }

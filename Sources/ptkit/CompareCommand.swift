@@ -33,8 +33,8 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "The left side.")
   var left = "generic"
 
-  @Option(help: "The right side.")
-  var right = "legacy"
+  @Option(help: "The right side; may be given several times.")
+  var right = ["legacy"]
 
   @Option(help: "Random operations for each point.", transform: Arguments.count)
   var ops = CompareBudget().operations
@@ -53,6 +53,9 @@ struct CompareCommand: ParsableCommand {
 
   @Flag(help: "Run all sequences of up to --depth operations of a small world, and nothing else.")
   var exhaustive = false
+
+  @Flag(help: "As --exhaustive, beside the systematic and random operations.")
+  var exhaustiveToo = false
 
   @Option(help: "Operations of an exhaustive sequence at most.")
   var depth = 3
@@ -80,9 +83,7 @@ struct CompareCommand: ParsableCommand {
 
   func run() throws {
     if rules { return CompareRules.print(json: json) }
-    var plan = ComparePlan(
-      try chosen(), left: try CompareSide(text: left), right: try CompareSide(text: right),
-      modes: exhaustive ? [.exhaustive] : [.systematic, .random])
+    var plan = try wholePlan()
     if plan.points.isEmpty, let gap = plan.gaps.first, !all { throw InputError(gap.reason) }
     if let (index, count) = try parsedShard() { plan = plan.shard(index, of: count) }
     let status = try operations.map { try runOperations($0, plan) } ?? run(plan)
@@ -93,6 +94,18 @@ struct CompareCommand: ParsableCommand {
     all
       ? FormatList.all.flatMap(\.testConfigurations)
       : try configurations.map { try FormatList.configuration($0) }
+  }
+
+  private func wholePlan() throws -> ComparePlan {
+    let left = try CompareSide(text: left)
+    let rights = try right.map { try CompareSide(text: $0) }
+    let usual: [CompareMode] = exhaustiveToo ? [.systematic, .random, .exhaustive] : [.systematic, .random]
+    let modes = exhaustive ? [.exhaustive] : usual
+    var plan = ComparePlan([], left: left, right: left, modes: modes)
+    for configuration in try chosen() {
+      for right in rights { plan.add([configuration], left: left, right: right, modes: modes) }
+    }
+    return plan
   }
 
   private func parsedShard() throws -> (Int, Int)? {
