@@ -19,14 +19,17 @@ public struct Workload: Hashable, Sendable {
     return leaves == 1 ? size : "\(leaves) × \(size)"
   }
 
-  /// A page, 256 pages, a block of level 1, 256 of them, and a block of level 2, as far as the format has them.
+  /// A page, 256 pages (128 of armv7s), a block of level 1, as many of them, and a block of level 2, as far as the format has
+  /// them.
   static func all<Format: PageTableFormat, Memory: TableMemory>(
     for table: GenericPageTable<Format, Memory>
   ) -> [Workload] {
     let sizes = (0...2).map { Format.itemLog2(level: $0) }
+    // A run stays within one table, whose first word it leaves free.
+    let run = min(256, (1 << Format.indexBits) / 2)
     let candidates = [
-      Workload(leafLog2: sizes[0], leaves: 1), Workload(leafLog2: sizes[0], leaves: 256),
-      Workload(leafLog2: sizes[1], leaves: 1), Workload(leafLog2: sizes[1], leaves: 256),
+      Workload(leafLog2: sizes[0], leaves: 1), Workload(leafLog2: sizes[0], leaves: run),
+      Workload(leafLog2: sizes[1], leaves: 1), Workload(leafLog2: sizes[1], leaves: run),
       Workload(leafLog2: sizes[2], leaves: 1),
     ]
     return candidates.filter { table.pageSizes & 1 << UInt64($0.leafLog2) != 0 }

@@ -79,7 +79,7 @@ struct Image: ParsableCommand {
     defer { table.destroy() }
     var recorded = try GoldenCase(name: caseName ?? "", running: operations, on: table)
     if impl == .reference { recorded.image = try referenceImage(of: table) }
-    if caseName != nil { printContext(configuration) }
+    if caseName != nil { printContext(configuration, base: table.machine.physicalBase) }
     let lines = GoldenWriter.lines(recorded)
     for line in caseName == nil ? lines.dropFirst().dropLast() : lines[...] { print(line) }
   }
@@ -96,7 +96,7 @@ struct Image: ParsableCommand {
   }
 
   /// The lines that hold for a case, so that it means the same in any file; its source is the user's to state.
-  private func printContext(_ configuration: Configuration) {
+  private func printContext(_ configuration: Configuration, base: UInt64) {
     var section = GoldenSection()
     section.behaviour = impl == .legacy ? .legacy : .generic
     section.format = configuration.format
