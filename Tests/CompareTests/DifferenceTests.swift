@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-import Compare
 import Conformance
 import PageTable
 import ReferenceSpecs
 import Testing
+
+@testable import Compare
 
 @Suite("Differences")
 struct DifferenceTests {
