@@ -152,6 +152,8 @@ struct TableTracker {
     guard ordinal < roots.count else { return .missing }
     let root = roots[ordinal]
     guard level <= root.level else { return .aboveTop }
+    // A top that grows does not span all addresses yet.
+    guard base & ~Bits.lowMask(reference.inputWidth(rootLevel: root.level)) == 0 else { return .missing }
     var table = root.physical
     var current = root.level
     while current > level {
