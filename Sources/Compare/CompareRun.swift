@@ -78,7 +78,7 @@ public struct CompareRun: Sendable {
       for point in points { done(point, run(point, threads: budget.jobs)) }
       return
     }
-    let board = Board(points.count)
+    let board = Board<CompareReport>(points.count)
     let workers = Workers(budget.jobs) { _ in
       while let next = board.take() { board.put(run(points[next], threads: 1), at: next) }
     }
@@ -90,7 +90,7 @@ public struct CompareRun: Sendable {
   public func run(_ point: ComparePoint, threads: Int = 1) -> CompareReport {
     var report = CompareReport()
     if point.mode == .random, threads > 1 {
-      let board = Board(threads)
+      let board = Board<CompareReport>(threads)
       Workers(threads) { index in board.put(runPart(point, part: index, of: threads), at: index) }.join()
       for index in 0..<threads { report.add(board.wait(for: index)) }
     } else {

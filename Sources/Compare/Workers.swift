@@ -9,11 +9,11 @@ import Synchronization
 #endif
 
 /// Threads of the host that run one function each.
-struct Workers {
+public struct Workers {
   private var threads: [pthread_t] = []
 
   /// Starts threads, numbered from 0. One that the host refuses runs here and now.
-  init(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+  public init(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
     for index in 0..<count {
       let start = Unmanaged.passRetained(Start { body(index) })
       var thread = pthread_t()
@@ -27,7 +27,7 @@ struct Workers {
   }
 
   /// Waits for all of them.
-  func join() {
+  public func join() {
     for thread in threads { pthread_join(thread, nil) }
   }
 }
@@ -44,26 +44,28 @@ private func run(_ start: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? 
 }
 
 /// Work that threads take, and what came of it.
-final class Board: Sendable {
-  private let reports: Mutex<[CompareReport?]>
+public final class Board<Report: Sendable>: Sendable {
+  private let reports: Mutex<[Report?]>
   private let next = Atomic<Int>(0)
   private let count: Int
 
-  init(_ count: Int) {
+  /// A board of so many pieces of work.
+  public init(_ count: Int) {
     self.count = count
     reports = Mutex(Array(repeating: nil, count: count))
   }
 
   /// The number of the next piece, or nil when all are taken.
-  func take() -> Int? {
+  public func take() -> Int? {
     let taken = next.add(1, ordering: .relaxed).oldValue
     return taken < count ? taken : nil
   }
 
-  func put(_ report: CompareReport, at index: Int) { reports.withLock { $0[index] = report } }
+  /// Leaves the report of a piece.
+  public func put(_ report: Report, at index: Int) { reports.withLock { $0[index] = report } }
 
   /// The report of a piece, once it is there.
-  func wait(for index: Int) -> CompareReport {
+  public func wait(for index: Int) -> Report {
     while true {
       if let report = reports.withLock({ $0[index] }) { return report }
       usleep(1000)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import ArgumentParser
+import Compare
 import Conformance
+import Glibc
 import PageTable
 import ReferenceSpecs
 import Selftests
@@ -27,6 +29,9 @@ struct SelftestCommand: ParsableCommand {
   @Option(help: "The seed of all random numbers; 0x5eed when left out.", transform: Arguments.word)
   var seed: UInt64 = 0x5eed
 
+  @Option(help: "Threads; one for each processor when left out.")
+  var jobs = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+
   @Option(help: "What is tested: sim, the generic algorithms in the simulator.")
   var target = TargetName.sim
 
@@ -42,6 +47,10 @@ struct SelftestCommand: ParsableCommand {
       case .sim: SimulatorFactory()
       }
     }
+  }
+
+  func validate() throws {
+    guard (1...1024).contains(jobs) else { throw ValidationError("--jobs takes 1 to 1024") }
   }
 
   func run() throws {
@@ -70,15 +79,34 @@ struct SelftestCommand: ParsableCommand {
   }
 
   private func run(_ tests: [Selftest]) -> ExitStatus {
-    let context = SelftestContext(seed: seed, target: target.factory, library: .embedded)
     let writer = TAPWriter(plan: tests.count)
     writer.expect(tests.map(\.name))
     writer.comment("ptkit \(PTKit.configuration.version) target \(target.rawValue) seed \(Numbers.hex(seed))")
-    for test in tests {
-      writer.start(test.name)
-      writer.report(TAPResult(test.name, test.run(context)))
+    let (seed, target) = (seed, target.factory)
+    // The tests of a theme share what they have found out, so a theme is the work of one thread.
+    let themes = Self.themes(of: tests)
+    let work = Board<Void>(themes.count)
+    let outcomes = Board<SelftestOutcome>(tests.count)
+    let workers = Workers(min(jobs, themes.count)) { _ in
+      while let theme = work.take() {
+        let context = SelftestContext(seed: seed, target: target, library: .embedded)
+        for index in themes[theme] { outcomes.put(tests[index].run(context), at: index) }
+      }
     }
+    for (index, test) in tests.enumerated() {
+      writer.start(test.name)
+      writer.report(TAPResult(test.name, outcomes.wait(for: index)))
+    }
+    workers.join()
     return writer.finish()
+  }
+
+  /// The positions of the tests of each theme; first the themes that take longest, so that no thread waits for them alone.
+  private static func themes(of tests: [Selftest]) -> [[Int]] {
+    let positions = Dictionary(grouping: tests.indices) { tests[$0].theme }
+    let long: [SelftestTheme] = [.compare, .golden]
+    let others = SelftestTheme.allCases.filter { !long.contains($0) }
+    return (long + others).compactMap { positions[$0] }
   }
 }
 
