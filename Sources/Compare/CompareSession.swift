@@ -233,6 +233,8 @@ final class CompareSession {
   private func probe(_ iova: UInt64, _ side: LiveSide, _ model: any Predictor) throws(Mismatch) {
     let leaf = model.leaves.leaf(at: iova)
     let place = "\(side.name), \(Numbers.hex(iova))"
+    // First, for an implementation cannot be asked to follow its own pointers where they lead astray.
+    if let problem = walkProblem(iova, leaf, side, model) { throw Mismatch(.walk, "\(place): \(problem)") }
     let expected = leaf.map { $0.pa &+ (iova &- $0.start) }
     let found = side.phys(iova)
     guard found == expected else {
@@ -241,7 +243,6 @@ final class CompareSession {
         "\(place): phys is \(found.map(Numbers.hex) ?? "none"), expected \(expected.map(Numbers.hex) ?? "none")"
       )
     }
-    if let problem = walkProblem(iova, leaf, side, model) { throw Mismatch(.walk, "\(place): \(problem)") }
   }
 
   private func walkProblem(

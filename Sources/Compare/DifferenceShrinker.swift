@@ -85,12 +85,20 @@ struct DifferenceShrinker {
   private typealias Range = (iova: UInt64, pa: UInt64, length: UInt64, protection: Protection)
 
   private func ranges(_ iova: UInt64, _ pa: UInt64, _ length: UInt64, _ protection: Protection) -> [Range] {
-    var ranges: [Range] = lengths(length).map { (iova, pa, $0, protection) }
-    ranges += addresses(pa).map { (iova, $0, length, protection) }
-    ranges += addresses(iova).map { ($0, pa, length, protection) }
+    var ranges: [Range] = []
     for (_, flag) in Protection.namedFlags where protection.contains(flag) {
       ranges.append((iova, pa, length, protection.subtracting(flag)))
     }
+    // One leaf within the range, at its place and at 0.
+    for size in comparison.world.subject.sizes where size < length {
+      let skipped = (0 &- iova) & (size - 1)
+      guard skipped <= length - size else { continue }
+      ranges.append((0, 0, size, protection))
+      ranges.append((iova &+ skipped, pa &+ skipped, size, protection))
+    }
+    ranges += lengths(length).map { (iova, pa, $0, protection) }
+    ranges += addresses(pa).map { (iova, $0, length, protection) }
+    ranges += addresses(iova).map { ($0, pa, length, protection) }
     if !protection.isSuperset(of: [.read, .write]), !protection.isDisjoint(with: [.read, .write]) {
       ranges.append((iova, pa, length, protection.union([.read, .write])))
     }
@@ -101,8 +109,8 @@ struct DifferenceShrinker {
   private func lengths(_ length: UInt64) -> [UInt64] {
     let granule = comparison.world.subject.granule
     let aligned = comparison.world.subject.sizes.filter { $0 < length }
-    let more = [length / 2 & ~(granule - 1), length > granule ? length - granule : 0]
-    return aligned + more.filter { $0 > 0 && $0 < length && !aligned.contains($0) }
+    let half = length / 2 & ~(granule - 1)
+    return aligned + (half > 0 && !aligned.contains(half) ? [half] : [])
   }
 
   /// Addresses with fewer bits set: none, or without the highest.

@@ -152,6 +152,10 @@ struct TableTracker {
     guard ordinal < roots.count else { return .missing }
     let root = roots[ordinal]
     guard level <= root.level else { return .aboveTop }
+    // A top that grows may not span the place yet.
+    let words = reference.wordCount(level: root.level, isRoot: true)
+    let bits = (reference.shift(level: root.level) ?? 0) + words.trailingZeroBitCount
+    guard roots.count > 1 || bits >= 64 || base >> UInt64(bits) == 0 else { return .missing }
     // A top that grows does not span all addresses yet.
     guard base & ~Bits.lowMask(reference.inputWidth(rootLevel: root.level)) == 0 else { return .missing }
     var table = root.physical
