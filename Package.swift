@@ -82,7 +82,7 @@ let package = Package(
       name: "FaultTests",
       dependencies: [
         "Selftests", "PageTable", "Reference", "ReferenceSpecs", "GenericPT", "LegacyPT", "Simulator",
-        "Conformance",
+        "Conformance", "Compare",
       ]
     ),
     .testTarget(

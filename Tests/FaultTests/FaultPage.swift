@@ -2,15 +2,22 @@
 
 import Glibc
 
-/// The table in docs/faults.md.
+/// A part of docs/faults.md that the tests write.
 struct FaultPage {
   static let path = #filePath.replacing("Tests/FaultTests/FaultPage.swift", with: "docs/faults.md")
-  private static let start = "<!-- table: written by FaultTableTests -->"
-  private static let end = "<!-- end of table -->"
 
+  /// The part's name in its comments.
+  let name: String
   let lines: [String]
 
+  init(_ name: String, lines: [String]) {
+    self.name = name
+    self.lines = lines
+  }
+
+  /// The table of faults.
   init(_ rows: [FaultRow]) {
+    name = "table"
     let checks = FaultCheck.allCases
     let counts = checks.map { check in rows.filter { $0.mark(check) == "**yes**" }.count }
     let caught = rows.filter(\.isCaught).count
@@ -30,33 +37,27 @@ struct FaultPage {
       }
   }
 
-  private init(lines: [String]) { self.lines = lines }
-
-  /// The table as the page has it.
-  static func read() throws -> FaultPage {
+  /// What differs from the page, in both; the page is written anew where that is asked for.
+  ///
+  /// - Throws: `PageError`.
+  func settle() throws -> String? {
     let text = try Self.text()
-    guard let from = text.firstIndex(of: start), let to = text.firstIndex(of: end), from < to else {
-      throw PageError(description: "\(path) has no table")
+    guard let from = text.firstIndex(of: "<!-- \(name): written by FaultTableTests -->"),
+      let to = text.firstIndex(of: "<!-- end of \(name) -->"), from < to
+    else { throw PageError(description: "\(Self.path) has no \(name)") }
+    if getenv("PTKIT_REWRITE_FAULTS") != nil {
+      try Self.write(text[...from] + lines + text[to...])
+      return nil
     }
-    return FaultPage(lines: Array(text[(from + 1)..<to]))
+    let old = Array(text[(from + 1)..<to])
+    for (own, old) in zip(lines, old) where own != old { return "run: \(own)\npage: \(old)" }
+    return lines.count == old.count ? nil : "\(lines.count) lines, not \(old.count)"
   }
 
-  /// The first line that differs, in both.
-  func difference(from other: FaultPage) -> String? {
-    for (own, old) in zip(lines, other.lines) where own != old { return "run: \(own)\npage: \(old)" }
-    return lines.count == other.lines.count ? nil : "\(lines.count) lines, not \(other.lines.count)"
-  }
-
-  /// Puts the table into the page.
-  func write() throws {
-    let text = try Self.text()
-    guard let from = text.firstIndex(of: Self.start), let to = text.firstIndex(of: Self.end) else {
-      throw PageError(description: "\(Self.path) has no table")
-    }
-    let page = (text[...from] + lines + text[to...]).joined(separator: "\n") + "\n"
-    guard let file = fopen(Self.path, "w") else { throw PageError(description: "\(Self.path): cannot write") }
+  private static func write(_ lines: some Sequence<String>) throws {
+    guard let file = fopen(path, "w") else { throw PageError(description: "\(path): cannot write") }
     defer { fclose(file) }
-    fputs(page, file)
+    fputs(lines.joined(separator: "\n") + "\n", file)
   }
 
   private static func text() throws -> [String] {

@@ -30,6 +30,10 @@ extension SeededFault {
       "driver-amdv1-half-group", on: "amdv1", "Half a contiguous leaf stays when it is unmapped.",
       history: "after 6d568ef9a622", .legacy(nil, .named("arm-contiguous-half-cleared"))),
     SeededFault(
+      "driver-amdv1-grows-by-first-address", on: "amdv1",
+      "The top grows for the first address of a range only; what lies beyond lands at the bottom.",
+      history: "e3a682eaf2af", .legacy(nil, .named("amdv1-grows-by-first-address"))),
+    SeededFault(
       "driver-amdv2-dirty-tables", on: "x86_64", "Table pointers have the dirty bit.",
       history: "2910a7fa1be0",
       .legacy(nil, .pathChange { word, isLeaf, _ in isLeaf ? word : word | Bits.bit(6) })),
@@ -51,6 +55,10 @@ extension SeededFault {
       "driver-riscv-sync-missing", on: "riscv64", "An unmap does not invalidate the IOTLB.",
       .legacy(.noSync(in: \.isUnmap))),
     SeededFault(
+      "driver-arm-concatenated-root-wraps", on: "armv8:stage=2,ias=40,oas=40",
+      "The index of the concatenated root tables is that of one table.", history: "d71fa842d33c",
+      .legacy(nil, .aliases { $0 & ~Bits.bit(39) })),
+    SeededFault(
       "driver-arm-replaced-table-lost", on: "armv8",
       "A block takes the place of an empty table, which is neither invalidated nor released.",
       history: "cf27ec930be9",
@@ -67,6 +75,23 @@ extension SeededFault {
     SeededFault(
       "driver-v7s-supersection-of-15", on: "armv7s",
       "Of the 16 words of a supersection, the last one is not written.", .legacy(nil, .fifteenWords)),
+    SeededFault(
+      "driver-arm-split-writable", on: "armv8", "What is left of a block that is split may be written.",
+      history: "io-pgtable-arm-v7s: Fix attributes when splitting blocks, Armv7",
+      .legacy(
+        nil,
+        .unmap { table, iova, length in
+          let before = table.leaf(at: iova)
+          let result = table.base.perform(.unmap(iova: iova, length: length))
+          guard let before, before.leafLevel == 1 else { return result }
+          for page in stride(from: before.leafIOVA, to: before.leafIOVA + before.leafSize, by: 0x1000) {
+            guard let leaf = table.leaf(at: page), leaf.leafLevel == 0, let step = leaf.path.last else {
+              continue
+            }
+            table.write(step.word & ~Bits.bit(7), at: step.physical)
+          }
+          return result
+        }, era: "6.12")),
     SeededFault(
       "driver-dart-roots-swapped", on: "dart:granule=4k", "The four roots are in the opposite order.",
       .legacy(nil, .swappedRoots)),

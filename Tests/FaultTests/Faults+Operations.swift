@@ -79,6 +79,10 @@ extension SeededFault {
       "Only the first word of a contiguous leaf is asked whether it is dirty.",
       .operations(.dirtyInFirst { _ in 1 })),
     SeededFault(
+      "arm-dirty-in-first-half", on: "armv8:quirks=hd,contig=1",
+      "Only half the words of a contiguous leaf are asked whether they are dirty.",
+      .operations(.dirtyInFirst { max(1, $0 / 2) })),
+    SeededFault(
       "vtd-unmap-skips-tail", on: "vtdss",
       "An unmap over the border of two tables ends there, and says that it went on.",
       history: "after 3f34f1259776",

@@ -55,6 +55,9 @@ extension SeededFault {
           level == 0 && size == 16 ? bits & ~Bits.bit(15) : bits
         }))),
     SeededFault(
+      "v7s-read-only-sections-writable", on: "armv7s", "Read-only sections may be written.",
+      .format(FormatFault(leafBits: { bits, _, level in level == 1 ? bits & ~Bits.bit(15) : bits }))),
+    SeededFault(
       "lpae32-noexec-lost", on: "arm_lpae32", "Mappings without execution may be executed.",
       .format(.without(.noexec))),
     SeededFault(

@@ -50,6 +50,7 @@ public struct ArmConfiguration {
       texts.append("stage=1,granule=\(granule),coherent=0,quirks=ns")
       texts.append("stage=1,granule=\(granule),coherent=0,contig=1")
       texts.append("stage=1,granule=\(granule),quirks=hd")
+      texts.append("stage=1,granule=\(granule),quirks=hd,contig=1")
       texts.append("stage=1,granule=\(granule),ias=39,quirks=ttbr1")
       texts.append("stage=2,granule=\(granule),quirks=s2fwb")
     }
