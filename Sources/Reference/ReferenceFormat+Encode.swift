@@ -76,9 +76,11 @@ extension ReferenceFormat {
     for position in entry.firstMove..<(entry.firstMove + entry.moveCount) {
       word |= moves[position].bits(of: address)
     }
-    for field in details[index].fields {
-      guard let encoder = field.encoder else { continue }
-      word |= (encoder.value(flags) &<< UInt64(field.low)) & field.mask
+    // By position: a field is costly to copy, and comparisons encode every word that they look at.
+    let fields = details[index].fields
+    for position in fields.indices {
+      guard let value = fields[position].encoder?.value(flags) else { continue }
+      word |= (value &<< UInt64(fields[position].low)) & fields[position].mask
     }
     return word
   }
