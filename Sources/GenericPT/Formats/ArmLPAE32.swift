@@ -33,21 +33,13 @@ public enum ArmLongDescriptors: ArmGranule {
   public static let schema = ConfigurationSchema(
     format: "arm_lpae32",
     keys: [
-      ConfigurationKey(
-        "stage", .choice(["1", "2"]), default: "1", "translation stage", slugPrefix: "s", alwaysInSlug: true),
+      .armStage,
       ConfigurationKey(
         "ias", .number(32...40), default: "32", "width of the input address, in bits", alwaysInSlug: true),
       ConfigurationKey(
         "oas", .number(32...40), default: "40", "width of the output address, in bits", alwaysInSlug: true),
       ConfigurationKey("pgsizes", .bitmap, default: "0x0", "the leaf sizes to use; 0 for all"),
-      ConfigurationKey(
-        "coherent", .choice(["0", "1"]), default: "1", "whether the walker snoops CPU caches"),
-      ConfigurationKey(
-        "quirks", .flags(["ns", "ttbr1", "outer_wbwa", "hd", "no_warn", "s2fwb"]), default: "none",
-        "Linux's io-pgtable quirks", slugPrefix: ""),
-      ConfigurationKey(
-        "contig", .choice(["0", "1"]), default: "0",
-        "whether contiguous leaves are used; Linux's io-pgtable has none"),
+      .armCoherent, .armQuirks, .armContiguous,
     ])
 
   public static let testConfigurations = [

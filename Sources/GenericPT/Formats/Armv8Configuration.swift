@@ -14,8 +14,7 @@ public struct ArmConfiguration {
   static let schema = ConfigurationSchema(
     format: "armv8",
     keys: [
-      ConfigurationKey(
-        "stage", .choice(["1", "2"]), default: "1", "translation stage", slugPrefix: "s", alwaysInSlug: true),
+      .armStage,
       ConfigurationKey(
         "granule", .choice(["4k", "16k", "64k"]), default: "4k", "size of a page", slugPrefix: "",
         alwaysInSlug: true),
@@ -24,14 +23,7 @@ public struct ArmConfiguration {
       ConfigurationKey(
         "oas", .number(32...52), default: "48", "width of the output address, in bits", alwaysInSlug: true),
       ConfigurationKey("pgsizes", .bitmap, default: "0x0", "the leaf sizes to use; 0 for all of the granule"),
-      ConfigurationKey(
-        "coherent", .choice(["0", "1"]), default: "1", "whether the walker snoops CPU caches"),
-      ConfigurationKey(
-        "quirks", .flags(["ns", "ttbr1", "outer_wbwa", "hd", "no_warn", "s2fwb"]), default: "none",
-        "Linux's io-pgtable quirks", slugPrefix: ""),
-      ConfigurationKey(
-        "contig", .choice(["0", "1"]), default: "0",
-        "whether contiguous leaves are used; Linux's io-pgtable has none"),
+      .armCoherent, .armQuirks, .armContiguous,
     ])
 
   static let tests: [String] = {
@@ -112,4 +104,18 @@ public struct ArmConfiguration {
       tablesLog2 <= 4, .einval, "ias is too wide for oas: more than 16 start tables to concatenate")
     return top - 1
   }
+}
+
+extension ConfigurationKey {
+  /// The keys that Arm's long-descriptor formats share.
+  static let armStage = ConfigurationKey(
+    "stage", .choice(["1", "2"]), default: "1", "translation stage", slugPrefix: "s", alwaysInSlug: true)
+  static let armCoherent = ConfigurationKey(
+    "coherent", .choice(["0", "1"]), default: "1", "whether the walker snoops CPU caches")
+  static let armQuirks = ConfigurationKey(
+    "quirks", .flags(["ns", "ttbr1", "outer_wbwa", "hd", "no_warn", "s2fwb"]), default: "none",
+    "Linux's io-pgtable quirks", slugPrefix: "")
+  static let armContiguous = ConfigurationKey(
+    "contig", .choice(["0", "1"]), default: "0",
+    "whether contiguous leaves are used; Linux's io-pgtable has none")
 }
