@@ -23,7 +23,14 @@ extension LegacyModel {
       if done == 0 { break }
       unmapped &+= done
     }
+    if unmapped > 0, unmapped < length, isBeyondTop(iova &+ unmapped) { note(.overTop) }
     return unmapped
+  }
+
+  /// Whether a top that grows does not span an IOVA yet.
+  private func isBeyondTop(_ iova: UInt64) -> Bool {
+    guard behaviour == .amdv1, let root = side.table.roots.first else { return false }
+    return !world.reference.accepts(iova: iova, rootLevel: root.level)
   }
 
   /// The page size of the next call, and of how many pages it is: up to where the next larger size fits.

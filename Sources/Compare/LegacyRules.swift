@@ -19,6 +19,7 @@ enum LegacyRule: String, Hashable, Sendable, CaseIterable {
   case dropsTable = "drops-table"
   case refusesPart = "refuses-part"
   case allOrNothing = "all-or-nothing"
+  case overTop = "over-top"
   case dirtyBeyondTop = "dirty-beyond-top"
   case splitsBlock = "splits-block"
   // These say what is not run, for Linux's result depends on more than what is mapped, or is damage.
@@ -50,7 +51,7 @@ enum LegacyRule: String, Hashable, Sendable, CaseIterable {
     case .dropsTable: return behaviour.isARM && hasBlocks
     case .refusesPart: return [.arm(splits: false), .armv7s(splits: false)].contains(behaviour) && hasBlocks
     case .allOrNothing: return [.armv7s(splits: false), .armv7s(splits: true)].contains(behaviour)
-    case .dirtyBeyondTop: return behaviour == .amdv1
+    case .overTop, .dirtyBeyondTop: return behaviour == .amdv1
     case .splitsBlock: return behaviour == .arm(splits: true) && hasBlocks
     case .smallInBlock: return [.amdv1, .vtd].contains(behaviour)
     case .partOfBlock: return behaviour == .vtd
@@ -150,6 +151,14 @@ enum LegacyRule: String, Hashable, Sendable, CaseIterable {
         """
         An unmap of the size of a large page or a supersection takes nothing unless all its sixteen words map something; \
         the generic code goes up to the first hole.
+        """
+      )
+    case .overTop:
+      (
+        "generic; legacy amdv1", "bytes of an unmap, and what is unmapped",
+        """
+        The generic code refuses a range that runs over the end of what the top spans as a whole, 0; the driver's code \
+        unmaps up to there.
         """
       )
     case .dirtyBeyondTop:

@@ -11,6 +11,8 @@ struct SystematicLists {
 
   init(_ subject: Subject) {
     self.subject = subject
+    // First, while the top is as it starts.
+    lists.append(overTop())
     for size in subject.sizes {
       for place in places(size) {
         lists.append(alone(place, size))
@@ -177,6 +179,18 @@ struct SystematicLists {
       dirty(false), .setDirty(iova: place), map(place, size, pa: output(size, 1)), dirty(false), dirty(true),
       .setDirty(iova: place &+ (size - 1)), dirty(false), dirty(true), dirty(false),
       .unmap(iova: place, length: size),
+    ]
+  }
+
+  /// A range that runs over the end of what the top spans.
+  private func overTop() -> [Operation] {
+    let width = subject.reference.inputWidth(rootLevel: subject.shape.geometry.topLevel)
+    guard subject.shape.geometry.features.contains(.dynamicTop), width < subject.shape.geometry.iovaBits
+    else { return [] }
+    let place = Bits.bit(width) - 2 * subject.granule
+    return [
+      map(place, 2 * subject.granule, pa: 0), .unmap(iova: place, length: 3 * subject.granule),
+      .unmap(iova: place, length: 2 * subject.granule),
     ]
   }
 
