@@ -23,7 +23,7 @@ extension LegacyModel {
       if done == 0 { break }
       unmapped &+= done
     }
-    if unmapped > 0, unmapped < length, isBeyondTop(iova &+ unmapped) { note(.overTop) }
+    if unmapped > 0, isBeyondTop(iova &+ (length - 1)) { note(.overTop) }
     return unmapped
   }
 

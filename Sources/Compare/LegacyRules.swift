@@ -158,7 +158,7 @@ enum LegacyRule: String, Hashable, Sendable, CaseIterable {
         "generic; legacy amdv1", "bytes of an unmap, and what is unmapped",
         """
         The generic code refuses a range that runs over the end of what the top spans as a whole, 0; the driver's code \
-        unmaps up to there.
+        unmaps what it finds up to there.
         """
       )
     case .dirtyBeyondTop:
