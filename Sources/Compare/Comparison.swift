@@ -55,8 +55,10 @@ public final class Comparison {
   ///
   /// - Throws: what making page tables throws.
   public func runSystematic(part: Int = 0, of parts: Int = 1) throws -> Difference? {
-    let all = SystematicLists(world.subject).lists
-    var lists = all.enumerated().filter { $0.offset % parts == part }.map(\.element)[...]
+    let all = SystematicLists(world.subject)
+    let chosen = all.lists.enumerated().filter { $0.offset % parts == part }.map(\.element)
+    // A growing top is as it starts only at first.
+    var lists = ([all.overTop()] + chosen)[...]
     while !lists.isEmpty {
       let part = lists.prefix(while: Self.untilFull())
       lists = lists.dropFirst(part.count)

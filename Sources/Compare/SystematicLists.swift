@@ -11,8 +11,6 @@ struct SystematicLists {
 
   init(_ subject: Subject) {
     self.subject = subject
-    // First, while the top is as it starts.
-    lists.append(overTop())
     for size in subject.sizes {
       for place in places(size) {
         lists.append(alone(place, size))
@@ -182,14 +180,16 @@ struct SystematicLists {
     ]
   }
 
-  /// A range that runs over the end of what the top spans.
-  private func overTop() -> [Operation] {
+  /// A range that runs over the end of what a growing top spans, for page tables whose top is as it starts; empty where
+  /// it does not grow.
+  func overTop() -> [Operation] {
     let width = subject.reference.inputWidth(rootLevel: subject.shape.geometry.topLevel)
     guard subject.shape.geometry.features.contains(.dynamicTop), width < subject.shape.geometry.iovaBits
     else { return [] }
     let place = Bits.bit(width) - 2 * subject.granule
     return [
-      map(place, 2 * subject.granule, pa: 0), .unmap(iova: place, length: 3 * subject.granule),
+      map(place, 2 * subject.granule, pa: 0), .setDirty(iova: Bits.bit(width)),
+      .unmap(iova: place, length: 3 * subject.granule),
       .unmap(iova: place, length: 2 * subject.granule),
     ]
   }
