@@ -55,9 +55,18 @@ let package = Package(
       name: "Benchmarks",
       dependencies: ["PageTable", "Reference", "GenericPT", "LegacyPT", "Simulator", "Conformance"]
     ),
+    // The interface for implementations in C, and what runs one in a process of its own.
+    .systemLibrary(name: "CPTKit", path: "Sources/CPTKit"),
+    .target(
+      name: "LibraryTarget",
+      dependencies: [
+        "CPTKit", "PageTable", "Reference", "GenericPT", "LegacyPT", "Simulator", "Conformance", "Selftests",
+      ]
+    ),
     .executableTarget(
       name: "ptkit",
       dependencies: [
+        "LibraryTarget",
         "PageTable", "Reference", "ReferenceSpecs", "GenericPT", "LegacyPT", "Simulator", "Conformance",
         "Selftests", "Benchmarks", "Compare", "TAP",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -54,6 +54,8 @@ public struct GoldenLegacy {
     (_ configuration: Configuration, _ physicalBase: UInt64) throws -> any PageTableUnderTest
   /// The same configuration in the words of the implementation under test; nil where it has none.
   public var counterpart: (Configuration) -> Configuration?
+  /// Whether there are configurations that it lacks; their cases do not bind it.
+  public var isPartial = false
 
   public init(
     eras: @escaping (String) -> [String],
@@ -82,6 +84,9 @@ public struct GoldenEnvironment {
   /// The drivers' own code; without it, cases of legacy behaviour bind what is the same in the implementation under
   /// test.
   public var legacy: GoldenLegacy?
+  /// Whether results bind the implementation under test. Where not, only what operations with the same results left
+  /// behind does, and configurations that it lacks are skipped.
+  public var bindsResults = true
 
   /// Where table memory starts in sections without a `memory` line.
   public static let defaultMemoryBase: UInt64 = 0x1_0000_0000

@@ -178,6 +178,12 @@ public struct Configuration: Hashable, Sendable, CustomStringConvertible {
     return pairs.isEmpty ? format : "\(format):\(pairs.joined(separator: ","))"
   }
 
+  /// The text with every key that has a value, for implementations with defaults of their own.
+  public var completeText: String {
+    let pairs = schema.keys.map { "\($0.name)=\(text($0.name))" }.filter { !$0.hasSuffix("=") }
+    return "\(format):" + (pairs + (permissive ? ["build=permissive"] : [])).joined(separator: ",")
+  }
+
   /// A name for test results: `[A-Za-z0-9_-]` words joined by dots, for example
   /// `armv8.s2.16k.ias40.oas44`; the same configuration has the same slug in every release.
   public var slug: String {

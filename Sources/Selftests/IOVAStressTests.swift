@@ -11,8 +11,19 @@ enum IOVAStressTests {
 
   /// Tests for the first configuration of each format and granule.
   static func tests(_ configurations: [Configuration]) -> [Selftest] {
+    firsts(configurations).flatMap(tests)
+  }
+
+  /// Tests of an implementation that does with empty tables as it likes: its growth must have a bound all the same.
+  static func boundedTests(_ configurations: [Configuration]) -> [Selftest] {
+    firsts(configurations).map { configuration in
+      test(configuration, "bounded", .never, spareTables: 64) { peak, bound in peak <= bound }
+    }
+  }
+
+  private static func firsts(_ configurations: [Configuration]) -> [Configuration] {
     var seen: Set<[String]> = []
-    return configurations.filter { seen.insert([$0.format, $0.text("granule")]).inserted }.flatMap(tests)
+    return configurations.filter { seen.insert([$0.format, $0.text("granule")]).inserted }
   }
 
   private static func tests(_ configuration: Configuration) -> [Selftest] {

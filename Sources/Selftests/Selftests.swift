@@ -21,6 +21,23 @@ public enum Selftests {
       + IOVAStressTests.tests(configurations)
   }
 
+  /// The tests of implementations other than the kit's, of one format: those that need no encoder of words and no
+  /// policy for empty tables.
+  ///
+  /// - Parameters:
+  ///   - format: the format's name.
+  ///   - golden: the golden files.
+  public static func foreign(format: String, golden: GoldenSource?) -> [Selftest] {
+    let configurations = FormatList.all.filter { $0.name == format }.flatMap(\.testConfigurations)
+    let vectors = (golden.map(GoldenTests.tests) ?? []).filter { test in
+      test.configuration == format || test.configuration.hasPrefix("\(format):")
+    }
+    return vectors + configurations.flatMap(WalkerTests.tests) + SemanticsTests.tests(configurations)
+      + configurations.flatMap(EventTests.tests) + configurations.flatMap(AllocationFailureTests.tests)
+      + CompareTests.tests(configurations).filter { !$0.configuration.isEmpty }
+      + configurations.flatMap(ConcurrencyTests.tests) + IOVAStressTests.boundedTests(configurations)
+  }
+
   /// What stands for the golden files' tests where there are none.
   public static let missingGolden = Selftest(name: "golden.files", .golden, configuration: "") { _ in
     .skip(.goldenFiles, detail: "no folder Golden found: set PTKIT_GOLDEN to run its tests")

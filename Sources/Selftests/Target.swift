@@ -84,11 +84,31 @@ public protocol TargetFactory: Sendable {
   func make(_ configuration: Configuration, _ options: TargetOptions) throws -> any PageTableUnderTest
   /// The encoder of a configuration, for targets with that capability.
   func encoder(_ configuration: Configuration) throws -> GenericEncoder?
+  /// The witnesses of golden vectors, with the target among them.
+  ///
+  /// - Parameter environment: the kit's own.
+  func golden(_ environment: GoldenEnvironment) -> GoldenEnvironment
+  /// Whether a golden vector says something about the target.
+  func isBound(by item: GoldenItem) -> Bool
+}
+
+extension TargetFactory {
+  public func isBound(by item: GoldenItem) -> Bool { true }
+
+  /// The target in the place of the generic implementation.
+  public func golden(_ environment: GoldenEnvironment) -> GoldenEnvironment {
+    var environment = environment
+    environment.makeTable = { try make($0, TargetOptions(physicalBase: $1)) }
+    environment.encoder = { capabilities.contains(.encoder) ? try encoder($0) : nil }
+    return environment
+  }
 }
 
 /// The target lacks what a test needs.
-struct TargetGap: Error, CustomStringConvertible {
-  let description: String
+public struct TargetGap: Error, CustomStringConvertible {
+  public let description: String
+
+  public init(_ description: String) { self.description = description }
 }
 
 extension TargetFactory {
@@ -97,7 +117,7 @@ extension TargetFactory {
     let missing = needed.subtracting(capabilities)
     guard !missing.isEmpty else { return }
     let words = TargetCapabilities.names.filter { missing.contains($0.0) }.map(\.1)
-    throw TargetGap(description: "the target \(name) lacks \(words.joined(separator: " and "))")
+    throw TargetGap("the target \(name) lacks \(words.joined(separator: " and "))")
   }
 
   /// Makes a recorded page table, with its log.
@@ -106,7 +126,7 @@ extension TargetFactory {
     var options = options
     options.isRecorded = true
     guard let table = try make(configuration, options) as? any SimulatedTarget else {
-      throw TargetGap(description: "the target \(name) made a page table without an event log")
+      throw TargetGap("the target \(name) made a page table without an event log")
     }
     return table
   }

@@ -15,7 +15,7 @@ enum CommandNames {
       guard !commands.isEmpty, !word.hasPrefix("-") else { return }
       if word == "help" { continue }
       guard let next = commands.first(where: { name($0) == word }) else {
-        let names = commands.map(name)
+        let names = commands.filter { $0.configuration.shouldDisplay }.map(name)
         throw UsageError(
           "unknown command '\(word)'\(Nearest.hint(word, in: names)); commands are "
             + "\(names.joined(separator: ", "))")

@@ -4,6 +4,7 @@ import ArgumentParser
 import Compare
 import Conformance
 import Glibc
+import LibraryTarget
 import PageTable
 import ReferenceSpecs
 import Selftests
@@ -32,28 +33,31 @@ struct SelftestCommand: ParsableCommand {
   @Option(help: "Threads; one for each processor when left out.")
   var jobs = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
-  @Option(help: "What is tested: sim, the generic algorithms in the simulator.")
+  @Option(
+    help: """
+      What is tested: sim, the generic algorithms in the simulator; lib:FILE[,CONFIGURATION], a library with the \
+      interface of include/ptkit.h.
+      """)
   var target = TargetName.sim
+
+  @Option(help: "Seconds that one call of a library may take.")
+  var callLimit = 20.0
 
   @Argument(help: "Names or patterns of tests.")
   var names: [String] = []
-
-  /// What can be tested.
-  enum TargetName: String, ExpressibleByArgument, CaseIterable {
-    case sim
-
-    var factory: any TargetFactory {
-      switch self {
-      case .sim: SimulatorFactory()
-      }
-    }
-  }
 
   func validate() throws {
     guard (1...1024).contains(jobs) else { throw ValidationError("--jobs takes 1 to 1024") }
   }
 
   func run() throws {
+    if case .library(let path, let configuration) = target {
+      let library = Supervisor(path: path, preload: nil, seed: seed, callLimit: callLimit)
+      return try LibraryRun(
+        target: target.text, names: names, isList: list, jobs: jobs,
+        parts: [LibraryPart(library, configuration: configuration)]
+      ).run()
+    }
     let chosen: [Selftest]
     do {
       chosen = try chooseTests()
@@ -81,10 +85,10 @@ struct SelftestCommand: ParsableCommand {
   private func run(_ tests: [Selftest]) -> ExitStatus {
     let writer = TAPWriter(plan: tests.count)
     writer.expect(tests.map(\.name))
-    writer.comment("ptkit \(PTKit.configuration.version) target \(target.rawValue) seed \(Numbers.hex(seed))")
-    let (seed, target) = (seed, target.factory)
+    writer.comment("ptkit \(PTKit.configuration.version) target \(target.text) seed \(Numbers.hex(seed))")
+    let (seed, target) = (seed, SimulatorFactory())
     // The tests of a theme share what they have found out, so a theme is the work of one thread.
-    let themes = Self.themes(of: tests)
+    let themes = Self.themes(of: tests.map(\.theme))
     let work = Board<Void>(themes.count)
     let outcomes = Board<SelftestOutcome>(tests.count)
     let workers = Workers(min(jobs, themes.count)) { _ in
@@ -102,8 +106,8 @@ struct SelftestCommand: ParsableCommand {
   }
 
   /// The positions of the tests of each theme; first the themes that take longest, so that no thread waits for them alone.
-  private static func themes(of tests: [Selftest]) -> [[Int]] {
-    let positions = Dictionary(grouping: tests.indices) { tests[$0].theme }
+  static func themes(of tests: [SelftestTheme]) -> [[Int]] {
+    let positions = Dictionary(grouping: tests.indices) { tests[$0] }
     let long: [SelftestTheme] = [.compare, .golden]
     let others = SelftestTheme.allCases.filter { !long.contains($0) }
     return (long + others).compactMap { positions[$0] }

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import Conformance
+import GenericPT
+import LegacyPT
+import PageTable
+import Reference
+import Selftests
+import Simulator
+
+/// A library as what is tested.
+public struct LibraryFactory: TargetFactory {
+  public let name: String
+  public let capabilities: TargetCapabilities = [
+    .eventLog, .faultInjection, .threads, .accounting, .placement,
+  ]
+  let library: Library
+  let calls: CallPage
+  let specifications: SpecificationLibrary
+
+  /// - Parameters:
+  ///   - name: what messages call it.
+  ///   - calls: where each call of the library is announced.
+  public init(name: String, _ library: Library, calls: CallPage, _ specifications: SpecificationLibrary) {
+    self.name = name
+    self.library = library
+    self.calls = calls
+    self.specifications = specifications
+  }
+
+  public func encoder(_ configuration: Configuration) throws -> GenericEncoder? { nil }
+
+  private func format(_ name: String) throws -> LibraryFormat {
+    guard let format = library.formats.first(where: { $0.name == name }) else {
+      throw TargetGap("\(library.name) has no format \(name)")
+    }
+    return format
+  }
+
+  public func make(_ configuration: Configuration, _ options: TargetOptions) throws
+    -> any PageTableUnderTest
+  {
+    let format = try format(configuration.format)
+    guard format.behaviour == .legacy else { return try make(configuration, configuration, options) }
+    let variants: [Configuration]
+    do {
+      variants = try LegacyVocabulary.legacy(of: configuration)
+    } catch {
+      throw TargetGap("\(library.name): \(error)")
+    }
+    guard let own = variants.first(where: { ["", format.era].contains($0.text("era")) }) else {
+      throw TargetGap("\(library.name) has no \(configuration)")
+    }
+    do {
+      return try make(own, configuration, options)
+    } catch let error as ConfigurationError {
+      throw TargetGap("\(error)")
+    }
+  }
+
+  /// - Parameters:
+  ///   - own: the configuration in the library's words.
+  ///   - generic: in those of the reference; nil where it does not know it.
+  private func make(_ own: Configuration, _ generic: Configuration?, _ options: TargetOptions) throws
+    -> LibraryPageTable
+  {
+    var base = options.physicalBase
+    var reserve = options.reserve
+    var isIncoherent = own.text("coherent") == "0"
+    if let generic, let reach = try? FormatList.apply(Reach(options: options), to: generic) {
+      (base, reserve, isIncoherent) = (reach.base, reach.reserve, reach.isIncoherent || isIncoherent)
+    }
+    let maker = LibraryTableMaker(
+      library: library, calls: calls, behaviour: try format(own.format).behaviour, configuration: own,
+      reference: generic.flatMap { try? specifications.format($0) }, isIncoherent: isIncoherent)
+    let machine = try SimulatedMachine(physicalBase: base, reserve: reserve)
+    return options.isRecorded ? try maker.recorded(machine) : try maker.plain(machine)
+  }
+
+  // MARK: Golden vectors
+
+  public func golden(_ environment: GoldenEnvironment) -> GoldenEnvironment {
+    var environment = environment
+    environment.encoder = { _ in nil }
+    environment.makeTable = { configuration, base in
+      guard try format(configuration.format).behaviour != .legacy else {
+        throw ConfigurationError(.eopnotsupp, "this is drivers' own code")
+      }
+      return try make(configuration, TargetOptions(physicalBase: base))
+    }
+    environment.bindsResults = !library.formats.contains { $0.behaviour == .own }
+    guard let kit = environment.legacy, library.formats.contains(where: { $0.behaviour == .legacy }) else {
+      environment.legacy = nil
+      return environment
+    }
+    var legacy = kit
+    legacy.isPartial = true
+    legacy.makeTable = { configuration, base in
+      let counterpart = kit.counterpart(configuration) ?? LegacyVocabulary.generic(of: configuration)
+      return try make(configuration, counterpart, TargetOptions(physicalBase: base))
+    }
+    environment.legacy = legacy
+    return environment
+  }
+
+  /// Single words bind an encoder, which a library has not; and code of one Linux version is not that of another.
+  public func isBound(by item: GoldenItem) -> Bool {
+    guard case .case = item.content, let format = try? format(item.context.format) else { return false }
+    guard format.behaviour == .legacy else { return true }
+    return item.context.behaviour == .legacy && item.context.linuxVersion == format.era
+  }
+}
+
+/// Where table memory of a format can be.
+private struct Reach: FormatFunction {
+  let options: TargetOptions
+
+  func callAsFunction<Format: PageTableFormat>(_ format: Format) throws -> (
+    base: UInt64, reserve: UInt64, isIncoherent: Bool
+  ) {
+    var simulation = SimulationOptions(physicalBase: options.physicalBase)
+    simulation.reserve = options.reserve
+    simulation = simulation.withinReach(of: format)
+    return (
+      simulation.physicalBase, try simulation.reachableReserve(format),
+      format.geometry.features.contains(.dmaIncoherent)
+    )
+  }
+}

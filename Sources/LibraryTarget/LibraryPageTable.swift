@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import CPTKit
+import Conformance
+import PageTable
+import Reference
+import Simulator
+
+/// A page table of a library, over table memory of the kit.
+public class LibraryPageTable: MachineTarget, @unchecked Sendable {
+  // Unchecked: ptkit.h allows calls from several threads; what is not constant is used where there is one only.
+
+  public let configuration: Configuration
+  public let machine: SimulatedMachine
+  let library: Library
+  let calls: CallPage
+  let host: LibraryMemory
+  private let behaviour: LibraryBehaviour
+  private let reference: ReferenceFormat?
+  private let pages: () -> Int
+  private var table: OpaquePointer?
+  fileprivate var notes: [OperationNote] = []
+
+  fileprivate init(
+    _ maker: LibraryTableMaker, _ host: LibraryMemory, _ machine: SimulatedMachine, pages: @escaping () -> Int
+  ) throws {
+    configuration = maker.configuration
+    self.machine = machine
+    self.host = host
+    self.pages = pages
+    library = maker.library
+    calls = maker.calls
+    behaviour = maker.behaviour
+    reference = maker.reference
+    let text = configuration.completeText
+    calls.setConfiguration(text)
+    var message = [CChar](repeating: 0, count: 256)
+    calls.begin(100)
+    let result = library.functions.create(text, host.callbacks, &table, &message, message.count)
+    calls.end()
+    guard result == 0, table != nil else {
+      let words = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+      let errno = LinuxErrno(rawValue: 0 &- result) ?? .einval
+      if errno == .enomem { throw LinuxErrno.enomem }
+      throw ConfigurationError(
+        errno, "the library refuses \(text): \(errno.name) \(String(decoding: words, as: UTF8.self))")
+    }
+  }
+
+  deinit { release() }
+
+  // MARK: PageTableUnderTest
+
+  public var root: TableRoot { roots.first ?? TableRoot(physical: 0, level: 0) }
+
+  public var roots: [TableRoot] {
+    guard let table else { return [] }
+    calls.begin(102)
+    defer { calls.end() }
+    return withUnsafeTemporaryAllocation(of: ptkit_root.self, capacity: Int(PTKIT_MAX_ROOTS)) { roots in
+      roots.initialize(repeating: ptkit_root())
+      let count = library.functions.roots(table, roots.baseAddress)
+      return roots.prefix(Int(count)).map { TableRoot(physical: $0.physical, level: Int($0.level)) }
+    }
+  }
+
+  public var memory: any PhysicalMemoryReader { machine }
+  public var processorMemory: any PhysicalMemoryReader { machine }
+  public var tablePages: Int { pages() }
+  public var keepsNotes: Bool { false }
+
+  public func takeNotes() -> [OperationNote] {
+    defer { notes = [] }
+    return notes
+  }
+
+  /// The image as the reference reads the tables: a library has no reader of images.
+  public func image() throws -> TableImage {
+    guard let reference else { throw LibraryError("the reference does not know \(configuration)") }
+    return try reference.image(roots: roots, memory: machine)
+  }
+
+  public func perform(_ operation: Operation) -> OperationResult { call(operation) }
+
+  public func destroy() { release() }
+
+  fileprivate func release() {
+    guard let table else { return }
+    self.table = nil
+    calls.begin(101)
+    library.functions.destroy(table)
+    calls.end()
+  }
+
+  // MARK: Calls
+
+  fileprivate final func call(_ operation: Operation) -> OperationResult {
+    guard let table else { return .none }
+    if case .allocationBudget(let pages) = operation {
+      machine.allocationBudget = pages
+      return .none
+    }
+    calls.begin(operation)
+    defer { calls.end() }
+    let functions = library.functions
+    var number: UInt64 = 0
+    switch operation {
+    case .map(let iova, let pa, let length, let protection):
+      return Self.result(functions.map(table, iova, pa, length, protection.rawValue, nil))
+    case .mapRange(let iova, let pa, let length, let protection):
+      let result = functions.map(table, iova, pa, length, protection.rawValue, &number)
+      return Self.result(result, mapped: number)
+    case .mapPages(let iova, let pa, let pageSize, let count, let protection):
+      guard let mapPages = functions.map_pages else { return .failedMapped(.eopnotsupp, 0) }
+      let result = mapPages(table, iova, pa, pageSize, count, protection.rawValue, &number)
+      return Self.result(result, mapped: number)
+    case .unmap(let iova, let length): return .unmapped(functions.unmap(table, iova, length, nil))
+    case .unmapPages(let iova, let pageSize, let count):
+      return .unmapped(functions.unmap_pages?(table, iova, pageSize, count, nil) ?? 0)
+    case .phys(let iova):
+      return .physical(functions.iova_to_phys(table, iova, &number) == 0 ? number : nil)
+    case .setDirty(let iova): return Self.result(functions.set_dirty?(table, iova) ?? Self.unsupported)
+    case .dirty(let iova, let length, let clear): return readDirty(table, iova, length, clear: clear)
+    case .allocationBudget: return .none
+    }
+  }
+
+  private func readDirty(_ table: OpaquePointer, _ iova: UInt64, _ length: UInt64, clear: Bool)
+    -> OperationResult
+  {
+    guard let dirty = library.functions.dirty else { return .failed(.eopnotsupp) }
+    var ranges: [DirtyRange] = []
+    let result = withUnsafeMutablePointer(to: &ranges) { list in
+      dirty(
+        table, iova, length, clear ? 0 : UInt32(PTKIT_DIRTY_KEEP),
+        { context, iova, length in
+          context?.assumingMemoryBound(to: [DirtyRange].self).pointee.append(
+            DirtyRange(iova: iova, length: length))
+        }, list, nil)
+    }
+    return result == 0 ? .dirty(ranges) : Self.result(result)
+  }
+
+  private static let unsupported = 0 &- LinuxErrno.eopnotsupp.rawValue
+
+  private static func result(_ value: Int32) -> OperationResult {
+    value == 0 ? .ok : .failed(errno(value))
+  }
+
+  private static func result(_ value: Int32, mapped: UInt64) -> OperationResult {
+    value == 0 ? .okMapped(mapped) : .failedMapped(errno(value), mapped)
+  }
+
+  /// Numbers that no page table returns show as EFAULT, which none returns either.
+  private static func errno(_ value: Int32) -> LinuxErrno { LinuxErrno(rawValue: 0 &- value) ?? .efault }
+
+  // MARK: Notes
+
+  /// Which of the things that happened are notes of the operation: as vectors of that behaviour have them.
+  fileprivate final func note(_ happened: [OperationNote], _ operation: Operation) {
+    switch behaviour {
+    case .legacy: if happened.contains(.warn), notes.isEmpty { notes = [.warn] }
+    case .generic, .own:
+      if case .dirty = operation { return }
+      notes += happened.filter { $0 != .warn }
+    }
+  }
+
+  fileprivate final var hasNotes: Bool { behaviour != .own }
+}
+
+/// The same with a log of what happens to table memory.
+public final class RecordedLibraryTable: LibraryPageTable, SimulatedTarget, @unchecked Sendable {
+  public let recorder: RecordingMemory
+
+  fileprivate init(_ maker: LibraryTableMaker, _ machine: SimulatedMachine) throws {
+    let recorder = RecordingMemory(machine: machine, incoherent: maker.isIncoherent)
+    self.recorder = recorder
+    let host = LibraryMemory(recorder, machine: machine)
+    if let reference = maker.reference { host.watcher = EntryWatcher(reference, recorder) }
+    try super.init(maker, host, machine) { recorder.livePages }
+    host.watcher?.scanAll()
+    // Drivers tell the hardware of the first top; an implementation need not.
+    if !host.hasTop { for root in roots { host.changeTop(root.physical, UInt32(root.level)) } }
+    _ = recorder.takeNotes()
+  }
+
+  override public var memory: any PhysicalMemoryReader { recorder.walkerView }
+  override public var keepsNotes: Bool { hasNotes }
+
+  override public func perform(_ operation: Operation) -> OperationResult {
+    recorder.beginOperation(operation)
+    let result = call(operation)
+    host.watcher?.scanAll()
+    recorder.endOperation(result)
+    note(recorder.takeNotes(), operation)
+    return result
+  }
+
+  override public func destroy() {
+    recorder.recordDetach()
+    super.destroy()
+  }
+}
+
+/// What a page table is made from.
+struct LibraryTableMaker {
+  var library: Library
+  var calls: CallPage
+  var behaviour: LibraryBehaviour
+  /// In the words of the library.
+  var configuration: Configuration
+  /// The reference, where it knows the configuration.
+  var reference: ReferenceFormat?
+  var isIncoherent: Bool
+
+  func recorded(_ machine: SimulatedMachine) throws -> LibraryPageTable {
+    try RecordedLibraryTable(self, machine)
+  }
+
+  func plain(_ machine: SimulatedMachine) throws -> LibraryPageTable {
+    let memory = PlainMemory(machine: machine)
+    return try LibraryPageTable(self, LibraryMemory(memory, machine: machine), machine) { memory.livePages }
+  }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import CPTKit
+import Glibc
+import PageTable
+import Reference
+import Selftests
+
+/// What runs in the process of a library: its tests, one after the other, with their outcomes on a pipe.
+public enum LibraryProcess {
+  /// The pipe to the supervisor.
+  static let stream: Int32 = 3
+  /// The file of the `CallPage`.
+  static let page: Int32 = 4
+
+  /// Loads the library and says what it has.
+  public static func describe(path: String) {
+    guard let library = load(path) else { return }
+    TestRecord.library(library.name).write(to: stream)
+    for format in library.formats { TestRecord.format(format).write(to: stream) }
+    TestRecord.finished.write(to: stream)
+  }
+
+  /// Runs the tests whose names standard input has, a line each.
+  ///
+  /// - Parameter registry: finds tests by name.
+  public static func run(
+    path: String, seed: UInt64, specifications: SpecificationLibrary,
+    registry: (_ formats: [LibraryFormat], _ names: [String]) throws -> [Selftest]
+  ) throws {
+    var names: [String] = []
+    while let line = readLine() { names.append(line) }
+    guard let calls = CallPage(descriptor: page), let library = load(path) else { return }
+    let target = LibraryFactory(name: "lib:\(path)", library, calls: calls, specifications)
+    let context = SelftestContext(seed: seed, target: target, library: specifications)
+    let tests = Dictionary(try registry(library.formats, names).map { ($0.name, $0) }) { first, _ in first }
+    for name in names {
+      TestRecord.start(name).write(to: stream)
+      let outcome = tests[name]?.run(context) ?? .fail(details: ["there is no such test"])
+      guard TestRecord.outcome(name, outcome).write(to: stream) else { return }
+    }
+    TestRecord.finished.write(to: stream)
+  }
+
+  private static func load(_ path: String) -> Library? {
+    // The supervisor's end is this process's end.
+    ptkit_end_with_parent()
+    do {
+      return try Library(path: path)
+    } catch {
+      TestRecord.refused("\(error)").write(to: stream)
+      return nil
+    }
+  }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import ArgumentParser
+import Conformance
+import LibraryTarget
+import ReferenceSpecs
+import Selftests
+
+/// `ptkit library-process`: what `--target lib:` starts to have a library apart from itself.
+struct LibraryProcessCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "library-process", abstract: "Run tests of a library; used by ptkit itself.",
+    shouldDisplay: false)
+
+  @Flag(help: "Say what the library has.")
+  var describe = false
+
+  @Option(help: "The seed of random numbers.", transform: Arguments.word)
+  var seed: UInt64 = 0x5eed
+
+  @Argument(help: "The library.")
+  var path: String
+
+  func run() throws {
+    guard !describe else { return LibraryProcess.describe(path: path) }
+    try LibraryProcess.run(path: path, seed: seed, specifications: .embedded) { formats, names in
+      let golden = names.contains { $0.hasPrefix("golden.") }
+      return try LibraryTests.all(formats, withGolden: golden)
+    }
+  }
+}
+
+/// The tests of libraries.
+enum LibraryTests {
+  /// All tests of some formats.
+  static func all(_ formats: [LibraryFormat], withGolden: Bool) throws -> [Selftest] {
+    let golden = withGolden ? try GoldenFiles.source(formats: formats.map(\.name)) : nil
+    return formats.flatMap { Selftests.foreign(format: $0.name, golden: golden) }
+  }
+}
+
+extension GoldenFiles {
+  /// The golden files of some formats; nil where there are none.
+  static func source(formats: [String]) throws -> GoldenSource? {
+    guard let home else { return nil }
+    let paths = try GoldenPaths.expand([home]).filter { path in
+      path.hasPrefix("\(home)/linux/") || formats.contains { path.hasPrefix("\(home)/\($0)/") }
+    }
+    return GoldenSource(
+      paths: paths, divergences: try Divergences(contentsOf: "\(home)/DIVERGENCES.md"), library: .embedded)
+  }
+}
