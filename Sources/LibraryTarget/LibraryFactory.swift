@@ -30,6 +30,8 @@ public struct LibraryFactory: TargetFactory {
 
   public func encoder(_ configuration: Configuration) throws -> GenericEncoder? { nil }
 
+  public var bindsErrors: Bool { !library.formats.contains { $0.behaviour == .own } }
+
   private func format(_ name: String) throws -> LibraryFormat {
     guard let format = library.formats.first(where: { $0.name == name }) else {
       throw TargetGap("\(library.name) has no format \(name)")
@@ -41,7 +43,14 @@ public struct LibraryFactory: TargetFactory {
     -> any PageTableUnderTest
   {
     let format = try format(configuration.format)
-    guard format.behaviour == .legacy else { return try make(configuration, configuration, options) }
+    if format.behaviour == .generic { return try make(configuration, configuration, options) }
+    if format.behaviour == .own {
+      do {
+        return try make(configuration, configuration, options)
+      } catch let error as ConfigurationError {
+        throw TargetGap("\(error)")
+      }
+    }
     let variants: [Configuration]
     do {
       variants = try LegacyVocabulary.legacy(of: configuration)

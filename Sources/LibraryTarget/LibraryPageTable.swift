@@ -111,18 +111,42 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
       let result = functions.map(table, iova, pa, length, protection.rawValue, &number)
       return Self.result(result, mapped: number)
     case .mapPages(let iova, let pa, let pageSize, let count, let protection):
-      guard let mapPages = functions.map_pages else { return .failedMapped(.eopnotsupp, 0) }
+      guard let mapPages = functions.map_pages else {
+        return mapEach(table, iova, pa, pageSize, count, protection.rawValue)
+      }
       let result = mapPages(table, iova, pa, pageSize, count, protection.rawValue, &number)
       return Self.result(result, mapped: number)
     case .unmap(let iova, let length): return .unmapped(functions.unmap(table, iova, length, nil))
     case .unmapPages(let iova, let pageSize, let count):
-      return .unmapped(functions.unmap_pages?(table, iova, pageSize, count, nil) ?? 0)
+      guard let unmapPages = functions.unmap_pages else {
+        let (length, overflow) = pageSize.multipliedReportingOverflow(by: count)
+        return .unmapped(overflow ? 0 : functions.unmap(table, iova, length, nil))
+      }
+      return .unmapped(unmapPages(table, iova, pageSize, count, nil))
     case .phys(let iova):
       return .physical(functions.iova_to_phys(table, iova, &number) == 0 ? number : nil)
     case .setDirty(let iova): return Self.result(functions.set_dirty?(table, iova) ?? Self.unsupported)
     case .dirty(let iova, let length, let clear): return readDirty(table, iova, length, clear: clear)
     case .allocationBudget: return .none
     }
+  }
+
+  /// Maps page by page, so that no leaf is larger than one.
+  private func mapEach(
+    _ table: OpaquePointer, _ iova: UInt64, _ pa: UInt64, _ pageSize: UInt64, _ count: UInt64,
+    _ protection: UInt32
+  ) -> OperationResult {
+    let (length, overflow) = pageSize.multipliedReportingOverflow(by: count)
+    guard !overflow else { return .failedMapped(.eoverflow, 0) }
+    guard length > 0 else { return .failedMapped(.einval, 0) }
+    var done: UInt64 = 0
+    while done < length {
+      var mapped: UInt64 = 0
+      let result = library.functions.map(table, iova &+ done, pa &+ done, pageSize, protection, &mapped)
+      guard result == 0 else { return Self.result(result, mapped: done &+ mapped) }
+      done += pageSize
+    }
+    return .okMapped(done)
   }
 
   private func readDirty(_ table: OpaquePointer, _ iova: UInt64, _ length: UInt64, clear: Bool)

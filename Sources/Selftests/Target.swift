@@ -88,11 +88,15 @@ public protocol TargetFactory: Sendable {
   ///
   /// - Parameter environment: the kit's own.
   func golden(_ environment: GoldenEnvironment) -> GoldenEnvironment
+  /// Whether it fails with the same errors as Linux's generic page table.
+  var bindsErrors: Bool { get }
   /// Whether a golden vector says something about the target.
   func isBound(by item: GoldenItem) -> Bool
 }
 
 extension TargetFactory {
+  public var bindsErrors: Bool { true }
+
   public func isBound(by item: GoldenItem) -> Bool { true }
 
   /// The target in the place of the generic implementation.
