@@ -97,6 +97,8 @@ struct Child: ~Copyable {
       words.append(String(cString: word))
       next = next.successor()
     }
+    // What a crash leaves in memory says nothing here, and takes long to print.
+    if getenv("SWIFT_BACKTRACE") == nil { words.append("SWIFT_BACKTRACE=enable=no") }
     if let preload {
       words.removeAll { $0.hasPrefix("LD_PRELOAD=") }
       words.append("LD_PRELOAD=\(preload)")

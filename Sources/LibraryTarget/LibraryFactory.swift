@@ -11,9 +11,12 @@ import Simulator
 /// A library as what is tested.
 public struct LibraryFactory: TargetFactory {
   public let name: String
-  public let capabilities: TargetCapabilities = [
-    .eventLog, .faultInjection, .threads, .accounting, .placement,
-  ]
+
+  public var capabilities: TargetCapabilities {
+    let all: TargetCapabilities = [.eventLog, .faultInjection, .threads, .accounting, .placement]
+    return library.formats.allSatisfy { $0.behaviour == .generic } ? all.union(.levels) : all
+  }
+
   let library: Library
   let calls: CallPage
   let specifications: SpecificationLibrary

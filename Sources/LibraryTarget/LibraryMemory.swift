@@ -71,6 +71,7 @@ final class LibraryMemory: @unchecked Sendable {
   }
 
   private func flush(_ physical: UInt64, _ bytes: Int) {
+    guard bytes > 0 else { return }
     watcher?.scan(around: physical)
     memory.flushCache(at: physical, byteCount: bytes)
   }
@@ -86,9 +87,11 @@ final class LibraryMemory: @unchecked Sendable {
   }
 
   func changeTop(_ physical: UInt64, _ level: UInt32) {
-    hasTop = true
     watcher?.scanAll()
+    // What a new top points to, the old one among it, is linked before walks begin there.
+    if hasTop { watcher?.install(physical, level: Int(level)) }
     memory.changeTop(to: physical, level: Int(level))
     watcher?.install(physical, level: Int(level))
+    hasTop = true
   }
 }

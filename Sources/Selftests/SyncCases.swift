@@ -7,7 +7,7 @@ import Simulator
 /// What the IOTLB is told of a change beyond that its range is covered.
 enum SyncCases {
   static let all: [SemanticsCase] = [
-    SemanticsCase("sync_tells_leaf_levels", if: \.gathersLevels, needs: .eventLog) { session in
+    SemanticsCase("sync_tells_leaf_levels", if: \.gathersLevels, needs: [.eventLog, .levels]) { session in
       for size in session.subject.plainSizes {
         guard let level = session.subject.level(ofSize: size), fits(session, size * 4) else { continue }
         let place = session.subject.place(size * 2)
@@ -18,7 +18,7 @@ enum SyncCases {
         }
       }
     },
-    SemanticsCase("sync_tells_table_levels", if: \.gathersLevels, needs: .eventLog) { session in
+    SemanticsCase("sync_tells_table_levels", if: \.gathersLevels, needs: [.eventLog, .levels]) { session in
       // A table that is covered goes, and its leaves with it.
       for (level, size) in itemLeaves(session) {
         let table = size * UInt64(session.subject.reference.wordCount(level: level, isRoot: false))
@@ -28,7 +28,7 @@ enum SyncCases {
         try expectLevels(session, place, table, leaves: [level], tables: [level + 1])
       }
     },
-    SemanticsCase("sync_tells_levels_together", if: \.gathersLevels, needs: .eventLog) { session in
+    SemanticsCase("sync_tells_levels_together", if: \.gathersLevels, needs: [.eventLog, .levels]) { session in
       // One unmap over a small leaf and a large one behind it.
       guard let (level, size) = itemLeaves(session).first(where: { $0.level > 0 }) else { return }
       let granule = session.subject.granule

@@ -26,10 +26,13 @@ public struct TargetCapabilities: OptionSet, Hashable, Sendable {
   /// The physical address of table memory can be chosen.
   public static let placement = TargetCapabilities(rawValue: 1 << 6)
 
+  /// Its invalidations say which levels lost leaves and tables, where the configuration asks for that.
+  public static let levels = TargetCapabilities(rawValue: 1 << 7)
+
   fileprivate static let names: [(TargetCapabilities, String)] = [
     (.encoder, "an encoder of words"), (.eventLog, "an event log"), (.faultInjection, "allocation failures"),
     (.threads, "threads"), (.reclaim, "reclaim of empty tables"), (.accounting, "accounts of table memory"),
-    (.placement, "a choice of physical addresses"),
+    (.placement, "a choice of physical addresses"), (.levels, "levels in invalidations"),
   ]
 }
 
@@ -140,7 +143,7 @@ extension TargetFactory {
 public struct SimulatorFactory: TargetFactory {
   public let name = "sim"
   public let capabilities: TargetCapabilities = [
-    .encoder, .eventLog, .faultInjection, .threads, .reclaim, .accounting, .placement,
+    .encoder, .eventLog, .faultInjection, .threads, .reclaim, .accounting, .placement, .levels,
   ]
 
   public init() {}

@@ -41,7 +41,7 @@ enum GoldenFiles {
 
   private static func isHome(_ path: String) -> Bool { access("\(path)/README.md", R_OK) == 0 }
 
-  private static var executablePath: String? {
+  static var executablePath: String? {
     var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
     let count = buffer.withUnsafeMutableBytes { bytes in
       bytes.bindMemory(to: CChar.self).baseAddress.map { readlink("/proc/self/exe", $0, bytes.count) } ?? -1

@@ -14,6 +14,8 @@ struct LibraryPart: Sendable {
   var configuration: String?
   /// What stands before the names of its tests; empty for nothing.
   var prefix = ""
+  /// Why there is no library.
+  var problem: String?
 
   init(_ library: Supervisor, configuration: String? = nil, prefix: String = "") {
     self.library = library
@@ -36,6 +38,8 @@ struct LibraryRun {
   /// Threads, each of which supervises a process.
   var jobs: Int
   var parts: [LibraryPart]
+  /// Failures that are known.
+  var findings: [KernelFinding] = []
 
   /// A part with what is known once its library has been asked.
   private struct Known: Sendable {
@@ -74,6 +78,10 @@ struct LibraryRun {
 
   private func ask(_ part: LibraryPart) -> Known {
     var known = Known(part: part)
+    if let problem = part.problem {
+      known.load = .fail(details: [problem])
+      return known
+    }
     do {
       let (name, formats) = try part.library.describe()
       known.formats = formats
@@ -120,7 +128,10 @@ struct LibraryRun {
       for (index, test) in each.tests.enumerated() {
         writer.start(each.part.name(test.name))
         let outcome = outcomes.wait(for: firsts[library] + index)
-        writer.report(TAPResult(each.part.name(test.name), outcome))
+        let result = TAPResult(each.part.name(test.name), outcome)
+        let era = each.formats.first?.era ?? ""
+        let finding = findings.first { $0.isAbout(result.name, era: era) }
+        writer.report(finding.map { $0.apply(to: result) } ?? result)
       }
     }
     workers.join()

@@ -36,9 +36,16 @@ struct SelftestCommand: ParsableCommand {
   @Option(
     help: """
       What is tested: sim, the generic algorithms in the simulator; lib:FILE[,CONFIGURATION], a library with the \
-      interface of include/ptkit.h.
+      interface of include/ptkit.h; ksrc:FOLDER, the page-table code of a Linux tree, which is built first.
       """)
   var target = TargetName.sim
+
+  @Option(
+    help: "With ksrc: what is built, names of formats or of source files joined by commas; all when left out.")
+  var formats: String?
+
+  @Option(help: "With ksrc: more options of Sources/KernelTree/build, separated by spaces.")
+  var buildOptions: String?
 
   @Option(help: "Seconds that one call of a library may take.")
   var callLimit = 20.0
@@ -51,6 +58,13 @@ struct SelftestCommand: ParsableCommand {
   }
 
   func run() throws {
+    if case .tree(let path) = target {
+      let tree = KernelTree(path: path, formats: formats, options: buildOptions)
+      return try LibraryRun(
+        target: target.text, names: names, isList: list, jobs: jobs,
+        parts: try tree.parts(seed: seed, callLimit: callLimit), findings: try tree.findings()
+      ).run()
+    }
     if case .library(let path, let configuration) = target {
       let library = Supervisor(path: path, preload: nil, seed: seed, callLimit: callLimit)
       return try LibraryRun(

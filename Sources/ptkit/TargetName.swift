@@ -9,12 +9,19 @@ enum TargetName: ExpressibleByArgument, Hashable {
   /// A library with the interface of ptkit.h, and the one configuration to test; nil for all.
   case library(path: String, configuration: String?)
 
+  /// The page-table code of a Linux tree.
+  case tree(path: String)
+
   init?(argument: String) {
     if argument == "sim" {
       self = .sim
       return
     }
     let words = argument.split(separator: ":", maxSplits: 1).map(String.init)
+    if words.count == 2, words[0] == "ksrc" {
+      self = .tree(path: words[1])
+      return
+    }
     guard words.count == 2, words[0] == "lib" else { return nil }
     let parts = words[1].split(separator: ",", maxSplits: 1).map(String.init)
     guard let path = parts.first else { return nil }
@@ -25,10 +32,11 @@ enum TargetName: ExpressibleByArgument, Hashable {
   var text: String {
     switch self {
     case .sim: "sim"
+    case .tree(let path): "ksrc:\(path)"
     case .library(let path, let configuration): "lib:\(path)" + (configuration.map { ",\($0)" } ?? "")
     }
   }
 
   var defaultValueDescription: String { text }
-  static var allValueStrings: [String] { ["sim", "lib:FILE"] }
+  static var allValueStrings: [String] { ["sim", "lib:FILE", "ksrc:FOLDER"] }
 }
