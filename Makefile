@@ -9,8 +9,8 @@ SWIFT ?= swift
 PTKIT := .build/release/ptkit
 SOURCES := Package.swift $(shell find Sources)
 
-# Debian packages that the kit's own tests need beyond the base image: none so far.
-DEBIAN_PACKAGES :=
+# Debian packages that the kit's own tests need beyond the base image.
+DEBIAN_PACKAGES := gcc libc6-dev binutils
 
 # What `make check ARGS=…` and `make bench ARGS=…` pass on to ptkit.
 ARGS ?=
@@ -20,6 +20,7 @@ ARGS ?=
 
 help:
 	@echo 'make check   build, then run the regression suite on the simulator; prints TAP'
+	@echo 'make check KSRC=FOLDER [FORMATS="vtdss amdv1"]  the same on the page-table code of a Linux tree'
 	@echo 'make build   build .build/release/ptkit'
 	@echo 'make test    run the tests of the kit itself (uses deps)'
 	@echo 'make bench   measure the generic algorithms; prints a table'
@@ -41,8 +42,15 @@ $(PTKIT): $(SOURCES)
 	if $(SWIFT) build -c release --product ptkit >.build/ptkit-build.log 2>&1; \
 	then touch -c $@; else cat .build/ptkit-build.log >&2; exit 1; fi
 
+# With KSRC, what is tested is the page-table code of that Linux tree; FORMATS names what a patch touches.
+KSRC ?=
+FORMATS ?=
+space := $(subst ,, )
+comma := ,
+target = $(if $(KSRC),--target ksrc:$(KSRC) $(if $(FORMATS),--formats $(subst $(space),$(comma),$(strip $(FORMATS)))))
+
 check: $(PTKIT)
-	@$(PTKIT) selftest $(ARGS)
+	@$(PTKIT) selftest $(target) $(ARGS)
 
 test: deps $(PTKIT)
 	@$(SWIFT) build --build-tests >&2

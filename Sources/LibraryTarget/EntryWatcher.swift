@@ -29,7 +29,8 @@ final class EntryWatcher {
 
   func allocated(_ physical: UInt64, sizeLog2: Int) {
     guard SimulatedMachine.tableSizes.contains(sizeLog2) else { return }
-    tables[physical] = Table(bytes: 1 << sizeLog2, level: nil, seen: Array(repeating: 0, count: 1 << sizeLog2))
+    tables[physical] = Table(
+      bytes: 1 << sizeLog2, level: nil, seen: Array(repeating: 0, count: 1 << sizeLog2))
   }
 
   func release(_ physical: UInt64) {

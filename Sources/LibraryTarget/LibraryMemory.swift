@@ -79,11 +79,11 @@ final class LibraryMemory: @unchecked Sendable {
   private func invalidate(_ request: UnsafePointer<ptkit_invalidation>?) {
     guard let request = request?.pointee else { return }
     watcher?.scanAll()
-    let released = request.released == UInt32.max ? 0 : Int(request.released)
+    // Any number may follow PTKIT_RELEASED_UNKNOWN, which as a number is one that no library reaches.
     memory.synchronizeIOTLB(
       InvalidationRequest(
         first: request.first, last: request.last, leafLevels: request.leaf_levels,
-        tableLevels: request.table_levels, released: released))
+        tableLevels: request.table_levels, released: Int(request.released)))
   }
 
   func changeTop(_ physical: UInt64, _ level: UInt32) {

@@ -77,7 +77,14 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
   /// The image as the reference reads the tables: a library has no reader of images.
   public func image() throws -> TableImage {
     guard let reference else { throw LibraryError("the reference does not know \(configuration)") }
-    return try reference.image(roots: roots, memory: machine)
+    guard behaviour == .legacy, configuration.format == "dart" else {
+      return try reference.image(roots: roots, memory: machine)
+    }
+    // The driver also uses words of the root for IOVAs beyond those of the configuration.
+    return try TableImage(
+      roots: roots, memory: machine, wordBytes: reference.wordBytes,
+      wordCount: { level, _ in reference.wordCount(level: level, isRoot: false) },
+      classify: { reference.wordKind($0, level: $1) })
   }
 
   public func perform(_ operation: Operation) -> OperationResult { call(operation) }

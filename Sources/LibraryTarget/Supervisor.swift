@@ -41,7 +41,9 @@ public struct Supervisor: Sendable {
       }
     }
     if let refusal { throw LibraryError(refusal) }
-    if let end { throw LibraryError(([end.problem, "while it was loaded"] + end.details).joined(separator: "\n")) }
+    if let end {
+      throw LibraryError(([end.problem, "while it was loaded"] + end.details).joined(separator: "\n"))
+    }
     return (name, formats)
   }
 
@@ -100,7 +102,9 @@ public struct Supervisor: Sendable {
   private func watch(_ arguments: [String], _ input: [String], _ take: (TestRecord) -> Void) throws -> End? {
     let file = high(ptkit_memory_file("ptkit-calls"))
     defer { close(file) }
-    guard let calls = CallPage(descriptor: file) else { throw LibraryError("no memory to share with the library") }
+    guard let calls = CallPage(descriptor: file) else {
+      throw LibraryError("no memory to share with the library")
+    }
     let child = try Child(arguments, input: input, page: file, preload: preload)
     var reader = RecordReader()
     var said = OutputHead()

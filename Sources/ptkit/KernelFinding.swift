@@ -18,7 +18,9 @@ struct KernelFinding: Hashable, Sendable {
   static func read(path: String) throws -> [KernelFinding] {
     try FileText.lines(path).filter { !$0.isEmpty && !$0.hasPrefix("#") }.map { line in
       let words = line.split(separator: "|", maxSplits: 2).map { $0.trimmingSpaces }
-      guard words.count == 3 else { throw InputError("\(path): expected versions | tests | reason: '\(line)'") }
+      guard words.count == 3 else {
+        throw InputError("\(path): expected versions | tests | reason: '\(line)'")
+      }
       return KernelFinding(versions: words[0], tests: words[1], reason: words[2])
     }
   }

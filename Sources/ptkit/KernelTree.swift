@@ -68,7 +68,9 @@ struct KernelTree {
 enum FileText {
   /// The lines of a file.
   static func lines(_ path: String) throws -> [String] {
-    guard let file = fopen(path, "r") else { throw InputError("\(path): \(String(cString: strerror(errno)))") }
+    guard let file = fopen(path, "r") else {
+      throw InputError("\(path): \(String(cString: strerror(errno)))")
+    }
     defer { fclose(file) }
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65536)

@@ -53,7 +53,8 @@ struct LibraryRun {
     let known = parts.map(ask)
     let isFiltered = !names.isEmpty
     let chosen = try known.map { known in
-      let names = known.part.prefix.isEmpty ? self.names : self.names.map { withoutPrefix($0, known.part.prefix) }
+      let names =
+        known.part.prefix.isEmpty ? self.names : self.names.map { withoutPrefix($0, known.part.prefix) }
       guard isFiltered, !known.tests.isEmpty else { return known }
       var chosen = known
       do {
@@ -111,7 +112,8 @@ struct LibraryRun {
     }
     let firsts = libraries.indices.map { index in libraries[..<index].reduce(0) { $0 + $1.tests.count } }
     let work = Board<Void>(pieces.count)
-    let outcomes = Board<SelftestOutcome>(firsts.indices.last.map { firsts[$0] + libraries[$0].tests.count } ?? 0)
+    let outcomes = Board<SelftestOutcome>(
+      firsts.indices.last.map { firsts[$0] + libraries[$0].tests.count } ?? 0)
     let workers = Workers(min(jobs, pieces.count)) { _ in
       while let piece = work.take() {
         let (library, tests) = pieces[piece]

@@ -41,7 +41,8 @@ struct SelftestCommand: ParsableCommand {
   var target = TargetName.sim
 
   @Option(
-    help: "With ksrc: what is built, names of formats or of source files joined by commas; all when left out.")
+    help: "With ksrc: what is built, names of formats or of source files joined by commas; all when left out."
+  )
   var formats: String?
 
   @Option(help: "With ksrc: more options of Sources/KernelTree/build, separated by spaces.")

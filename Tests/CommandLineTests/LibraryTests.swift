@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import Foundation
+import Testing
+
+/// `--target lib:`, with the example and with what a mistake in it makes of it.
+@Suite("ptkit selftest --target lib:")
+struct LibraryTargetTests {
+  private static let start = "uint64_t unmapped = 0, last = iova + length - 1;"
+
+  /// Builds the example, with one text in the place of another.
+  private func build(_ old: String = "", _ new: String = "", in scratch: Scratch) throws -> String {
+    let sources = Places.repository.appendingPathComponent("Sources/Example/sv.c")
+    var text = try String(contentsOf: sources, encoding: .utf8)
+    if !old.isEmpty {
+      try #require(text.contains(old))
+      text = text.replacingOccurrences(of: old, with: new)
+    }
+    let source = try scratch.write(text, to: "sv.c")
+    let library = scratch.path("sv.so").path
+    let include = Places.repository.appendingPathComponent("include").path
+    let run = try Run.program(
+      URL(fileURLWithPath: "/usr/bin/env"),
+      ["cc", "-shared", "-fPIC", "-O1", "-w", "-I\(include)", "-o", library, source])
+    try #require(run.status == 0, "\(run.errors)")
+    return library
+  }
+
+  private func selftest(_ library: String, _ names: String) throws -> Run {
+    let run = try Run.ptkit(
+      ["selftest", "--target", "lib:\(library)", "--call-limit", "2"] + names.words)
+    #expect(run.streamDefects == [])
+    return run
+  }
+
+  @Test("the example passes")
+  func example() throws {
+    let scratch = try Scratch()
+    let run = try selftest(
+      try build(in: scratch), "walker semantics events allocfail concurrency golden")
+    #expect(run.status == 0, "\(run.output)")
+    #expect(run.points.count { $0.isOK && $0.directive.isEmpty } > 150)
+  }
+
+  @Test(
+    "a call that does not return fails its test by name, and the others run",
+    arguments: [
+      ("*(volatile int *)8 = 0;", "signal 11"), ("abort();", "signal 6"), ("for (;;) {}", "hangs"),
+      ("free((char *)table + 8);", "signal 6"), ("exit(0);", "ended with status 0"),
+    ])
+  func contained(statement: String, problem: String) throws {
+    let scratch = try Scratch()
+    let library = try build(
+      Self.start, "\(Self.start) if (length == 0x200000) { \(statement) }", in: scratch)
+    let run = try selftest(
+      library,
+      "semantics.riscv64.sv39.unmap_returns_bytes semantics.riscv64.sv39.unmap_stops_at_missing_table "
+        + "semantics.riscv64.sv39.zero_length semantics.riscv64.sv39.whole_table_goes")
+    #expect(run.status == 1)
+    #expect(run.output.contains(problem), "\(run.output)")
+    #expect(run.lines.contains { $0.hasPrefix("# during: unmap 0x") && $0.hasSuffix(" 0x200000") })
+    #expect(run.points.contains { !$0.isOK })
+    #expect(run.points.last { $0.name == "semantics.riscv64.sv39.zero_length" }?.isOK == true)
+  }
+
+  @Test(
+    "a library that cannot be used is one failed point that says why",
+    arguments: [
+      ("ptkit_implementation(uint32_t abi_version)", "other(uint32_t abi_version)", "does not export"),
+      (".abi_version = PTKIT_ABI_VERSION", ".abi_version = 99", "version 99"),
+      ("abi_version == PTKIT_ABI_VERSION ?", "abi_version == 99 ?", "does not speak version 1"),
+      (".roots = sv_roots", ".roots = NULL", "lacks one of"),
+      ("return abi_version ==", "abort(); return abi_version ==", "signal 6"),
+    ])
+  func unusable(old: String, new: String, problem: String) throws {
+    let scratch = try Scratch()
+    let run = try selftest(try build(old, new, in: scratch), "")
+    #expect(run.status == 1)
+    #expect(run.points.map(\.name) == ["load"])
+    #expect(run.points.first?.isOK == false)
+    #expect(run.output.contains(problem), "\(run.output)")
+  }
+
+  @Test(
+    "mistakes in tables are found",
+    arguments: [
+      // The last word of a table stays, a table is released before it is invalidated, write permission is lost.
+      ("item_size(level), start = iova", "item_size(level) * 2, start = iova", "walker"),
+      ("memory->invalidate(memory->context, &invalidation);", "", "events"),
+      ("protection & PTKIT_WRITE ? WORD_W", "protection & PTKIT_READ ? WORD_W", "walker"),
+    ])
+  func mistakes(old: String, new: String, theme: String) throws {
+    let scratch = try Scratch()
+    let run = try selftest(try build(old, new, in: scratch), "\(theme).riscv64.sv39")
+    #expect(run.status == 1)
+    #expect(run.points.contains { !$0.isOK && $0.name.hasPrefix(theme) })
+  }
+
+  @Test("a file that is none, and a folder that is no Linux tree, are said to be that")
+  func missing() throws {
+    let run = try selftest("/nonexistent/x.so", "")
+    #expect(run.status == 1)
+    #expect(run.output.contains("/nonexistent/x.so"))
+    let scratch = try Scratch()
+    let tree = try Run.ptkit(["selftest", "--target", "ksrc:\(scratch.folder.path)"])
+    #expect(tree.status == 65)
+    #expect(tree.streamDefects == [])
+    #expect(tree.errors.contains("no Linux tree"))
+  }
+}
