@@ -78,22 +78,22 @@ public final class Library: @unchecked Sendable {
     var formats: [LibraryFormat] = []
     var next = functions.formats
     while let format = next?.pointee {
-      let known = copy(format, size: format.pointee.size, empty: ptkit_format())
-      guard let name = known.name else { throw LibraryError("\(path): a format has no name") }
-      let behaviour = known.behaviour.map { String(cString: $0) } ?? "own"
-      guard let known_behaviour = LibraryBehaviour(rawValue: behaviour) else {
-        throw LibraryError("\(path): the behaviour '\(behaviour)' is none of generic, legacy, own")
+      let entry = copy(format, size: format.pointee.size, empty: ptkit_format())
+      guard let name = entry.name else { throw LibraryError("\(path): a format has no name") }
+      let word = entry.behaviour.map { String(cString: $0) } ?? "own"
+      guard let behaviour = LibraryBehaviour(rawValue: word) else {
+        throw LibraryError("\(path): the behaviour '\(word)' is none of generic, legacy, own")
       }
       var texts: [String] = []
-      var text = known.configurations
+      var text = entry.configurations
       while let word = text?.pointee {
         texts.append(String(cString: word))
         text = text?.successor()
       }
       formats.append(
         LibraryFormat(
-          name: String(cString: name), behaviour: known_behaviour,
-          era: known.era.map { String(cString: $0) } ?? "", configurations: texts))
+          name: String(cString: name), behaviour: behaviour,
+          era: entry.era.map { String(cString: $0) } ?? "", configurations: texts))
       next = next?.successor()
     }
     guard !formats.isEmpty else { throw LibraryError("\(path) has no formats") }

@@ -132,6 +132,9 @@ public struct ConfigurationSchema: Hashable, Sendable {
     return Configuration(schema: self, given: given, permissive: isPermissive)
   }
 
+  /// The configuration in which every key has its default.
+  public var standard: Configuration { Configuration(schema: self, given: [:], permissive: false) }
+
   private var knownKeys: String {
     "known keys are "
       + (keys + [Self.buildKey]).map { "\($0.name) (\($0.expectation))" }.joined(separator: "; ")

@@ -26,8 +26,14 @@ public enum Selftests {
   ///
   /// - Parameters:
   ///   - format: the format's name.
+  ///   - configurations: configurations of the implementation's own, for formats that the kit does not know.
   ///   - golden: the golden files.
-  public static func foreign(format: String, golden: GoldenSource?) -> [Selftest] {
+  public static func foreign(
+    format: String, configurations own: [String], golden: GoldenSource?
+  ) -> [Selftest] {
+    guard FormatList.all.contains(where: { $0.name == format }) else {
+      return (own.isEmpty ? [format] : own).map(LawTests.test)
+    }
     let configurations = FormatList.all.filter { $0.name == format }.flatMap(\.testConfigurations)
     let vectors = (golden.map(GoldenTests.tests) ?? []).filter { test in
       test.configuration == format || test.configuration.hasPrefix("\(format):")

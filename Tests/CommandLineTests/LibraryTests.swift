@@ -9,12 +9,16 @@ struct LibraryTargetTests {
   private static let start = "uint64_t unmapped = 0, last = iova + length - 1;"
 
   /// Builds the example, with one text in the place of another.
-  private func build(_ old: String = "", _ new: String = "", in scratch: Scratch) throws -> String {
+  private func build(_ old: String, _ new: String, in scratch: Scratch) throws -> String {
+    try build([(old, new)], in: scratch)
+  }
+
+  private func build(_ changes: [(old: String, new: String)] = [], in scratch: Scratch) throws -> String {
     let sources = Places.repository.appendingPathComponent("Sources/Example/sv.c")
     var text = try String(contentsOf: sources, encoding: .utf8)
-    if !old.isEmpty {
-      try #require(text.contains(old))
-      text = text.replacingOccurrences(of: old, with: new)
+    for (old, new) in changes {
+      let place = try #require(text.range(of: old), "the example has no '\(old)'")
+      text.replaceSubrange(place, with: new)
     }
     let source = try scratch.write(text, to: "sv.c")
     let library = scratch.path("sv.so").path
@@ -94,6 +98,26 @@ struct LibraryTargetTests {
     let run = try selftest(try build(old, new, in: scratch), "\(theme).riscv64.sv39")
     #expect(run.status == 1)
     #expect(run.points.contains { !$0.isOK && $0.name.hasPrefix(theme) })
+  }
+
+  @Test("a format that the kit does not know gets the laws of all page tables, which see mistakes")
+  func unknownFormat() throws {
+    let scratch = try Scratch()
+    let name = ".name = \"riscv64\", .behaviour = \"own\", .configurations = configurations"
+    let unknown = ".name = \"imaginary\", .behaviour = \"own\", .configurations = own"
+    let own =
+      "static const char *const own[] = { \"imaginary:va=39\", NULL };\nstatic const struct ptkit_format format"
+    func text(_ mistake: (String, String)?) throws -> Run {
+      let library = try build(
+        [("static const struct ptkit_format format", own), (name, unknown)] + (mistake.map { [$0] } ?? []),
+        in: scratch)
+      return try selftest(library, "")
+    }
+    let good = try text(nil)
+    #expect(good.status == 0, "\(good.output)")
+    #expect(good.points.map(\.name) == ["load", "semantics.imaginary.va-39.laws"])
+    let bad = try text(("*pa = address(word) |", "*pa = 4096 + address(word) |"))
+    #expect(bad.status == 1)
   }
 
   @Test("a file that is none, and a folder that is no Linux tree, are said to be that")
