@@ -108,11 +108,19 @@ public struct LibraryFactory: TargetFactory {
     var legacy = kit
     legacy.isPartial = true
     legacy.makeTable = { configuration, base in
-      let counterpart = kit.counterpart(configuration) ?? LegacyVocabulary.generic(of: configuration)
+      let counterpart = kit.counterpart(configuration) ?? kit.counterpart(Self.allSizes(configuration))
       return try make(configuration, counterpart, TargetOptions(physicalBase: base))
     }
     environment.legacy = legacy
     return environment
+  }
+
+  /// The configuration without limits of leaf sizes and addresses, which change no word.
+  private static func allSizes(_ configuration: Configuration) -> Configuration {
+    let limits = ["pgsizes", "superpages", "ias"]
+    let pairs = configuration.schema.keys.map(\.name).filter { !limits.contains($0) }
+      .map { "\($0)=\(configuration.text($0))" }.filter { !$0.hasSuffix("=") }
+    return (try? configuration.schema.configuration(pairs, permissive: true)) ?? configuration
   }
 
   /// Single words bind an encoder, which a library has not; and code of one Linux version is not that of another.

@@ -79,6 +79,8 @@ final class LibraryMemory: @unchecked Sendable {
   private func invalidate(_ request: UnsafePointer<ptkit_invalidation>?) {
     guard let request = request?.pointee else { return }
     watcher?.scanAll()
+    // Drivers also synchronise gathers that nothing was added to: that covers no address.
+    if request.first == UInt64.max, request.last == 0 { return }
     // Any number may follow PTKIT_RELEASED_UNKNOWN, which as a number is one that no library reaches.
     memory.synchronizeIOTLB(
       InvalidationRequest(
