@@ -60,7 +60,8 @@ let package = Package(
     .target(
       name: "LibraryTarget",
       dependencies: [
-        "CPTKit", "PageTable", "Reference", "GenericPT", "LegacyPT", "Simulator", "Conformance", "Selftests",
+        "CPTKit", "PageTable", "Reference", "GenericPT", "LegacyPT", "Simulator", "Conformance", "Compare",
+        "Selftests",
       ]
     ),
     .executableTarget(

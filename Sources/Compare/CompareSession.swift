@@ -96,7 +96,9 @@ final class CompareSession {
     let expected = (leftModel.perform(operation), rightResult)
     let addresses = operation.reach.map { probes(in: $0) } ?? []
     for side in sides { side.access(addresses) }
-    let found = (left.perform(operation), right?.perform(operation) ?? expected.1)
+    var found = (left.perform(operation), right?.perform(operation) ?? expected.1)
+    if !world.left.bindsErrors { found.0 = Self.withError(of: expected.0, found.0) }
+    if !world.right.bindsErrors { found.1 = Self.withError(of: expected.1, found.1) }
     try compareResults(operation, expected, found)
     guard let reach = operation.reach else { return }
     try probe(addresses)
@@ -112,6 +114,15 @@ final class CompareSession {
     if !isSame || found.0 != found.1 { try excuse(operation, found, before, reach) }
     if !isSame { try reconcile(hull) }
     try compareImages()
+  }
+
+  /// Where errors do not bind, any error is that of the model.
+  private static func withError(of expected: OperationResult, _ found: OperationResult) -> OperationResult {
+    switch (expected, found) {
+    case (.failed, .failed): return expected
+    case (.failedMapped(_, let bytes), .failedMapped(_, let found)) where bytes == found: return expected
+    default: return found
+    }
   }
 
   private func compareResults(

@@ -28,7 +28,8 @@ struct LegacyModel: Predictor {
     behaviour = LegacyBehaviour(configuration)
     self.world = world
     self.side = side
-    sizes = (side.table as? any LegacyTarget)?.pageSizes ?? world.subject.sizeMap
+    let offered = (side.table as? any LegacyTarget)?.pageSizes ?? 0
+    sizes = offered == 0 ? world.subject.sizeMap : offered
     let subject = world.subject
     missingSizes =
       subject.sizes.reduce(0) { sum, size in

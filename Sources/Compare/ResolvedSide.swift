@@ -27,6 +27,10 @@ public struct ResolvedSide: Sendable {
   public var word: String
   /// Makes its page tables; nil for the reference, which has none.
   public var make: TargetMaker?
+  /// As the command line names it, for example `lib:FILE`; nil for the kit's own sides.
+  public var source: String?
+  /// Whether errors must be those that the model predicts; else any error will do for any other.
+  public var bindsErrors = true
 
   public init(_ kind: Kind, word: String, make: TargetMaker?) {
     self.kind = kind

@@ -6,7 +6,7 @@ import Simulator
 
 /// A page table of a driver's own code.
 public protocol LegacyTarget: SimulatedTarget {
-  /// The page sizes that the driver offers, a bitmap of bytes.
+  /// The page sizes that the driver offers, a bitmap of bytes; 0 where it does not say.
   var pageSizes: UInt64 { get }
 }
 

@@ -76,6 +76,13 @@ public struct LibraryFactory: TargetFactory {
   private func make(_ own: Configuration, _ generic: Configuration?, _ options: TargetOptions) throws
     -> LibraryPageTable
   {
+    try make(own, generic, generic.flatMap { try? specifications.format($0) }, options)
+  }
+
+  /// - Parameter reference: that of `generic`.
+  func make(
+    _ own: Configuration, _ generic: Configuration?, _ reference: ReferenceFormat?, _ options: TargetOptions
+  ) throws -> LibraryPageTable {
     var base = options.physicalBase
     var reserve = options.reserve
     var isIncoherent = own.text("coherent") == "0"
@@ -84,7 +91,7 @@ public struct LibraryFactory: TargetFactory {
     }
     let maker = LibraryTableMaker(
       library: library, calls: calls, behaviour: try format(own.format).behaviour, configuration: own,
-      reference: generic.flatMap { try? specifications.format($0) }, isIncoherent: isIncoherent)
+      reference: reference, isIncoherent: isIncoherent)
     let machine = try SimulatedMachine(physicalBase: base, reserve: reserve)
     return options.isRecorded ? try maker.recorded(machine) : try maker.plain(machine)
   }

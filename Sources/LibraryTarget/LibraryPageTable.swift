@@ -49,6 +49,14 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
 
   deinit { release() }
 
+  /// The page sizes in use, a bitmap of bytes; 0 where the library does not say.
+  public var pageSizes: UInt64 {
+    guard let table, let info = library.functions.info else { return 0 }
+    var found = ptkit_table_info()
+    found.size = MemoryLayout<ptkit_table_info>.size
+    return info(table, &found) == 0 ? found.page_sizes : 0
+  }
+
   // MARK: PageTableUnderTest
 
   public var root: TableRoot { roots.first ?? TableRoot(physical: 0, level: 0) }
@@ -201,7 +209,7 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
 }
 
 /// The same with a log of what happens to table memory.
-public final class RecordedLibraryTable: LibraryPageTable, SimulatedTarget, @unchecked Sendable {
+public final class RecordedLibraryTable: LibraryPageTable, LegacyTarget, @unchecked Sendable {
   public let recorder: RecordingMemory
 
   fileprivate init(_ maker: LibraryTableMaker, _ machine: SimulatedMachine) throws {
