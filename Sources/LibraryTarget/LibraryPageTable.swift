@@ -19,6 +19,8 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
   private let reference: ReferenceFormat?
   private let pages: () -> Int
   private var table: OpaquePointer?
+  /// The bits of a length that make it no multiple of a page, where such lengths are kept from the library.
+  private var guardedBits: UInt64 = 0
   fileprivate var notes: [OperationNote] = []
 
   fileprivate init(
@@ -45,7 +47,22 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
       throw ConfigurationError(
         errno, "the library refuses \(text): \(errno.name) \(String(decoding: words, as: UTF8.self))")
     }
+    if maker.isGuarded { guardedBits = smallestPage(table) &- 1 }
   }
+
+  /// Bytes of the smallest page; 1 where the library does not tell.
+  private func smallestPage(_ table: OpaquePointer?) -> UInt64 {
+    var info = ptkit_table_info()
+    info.size = MemoryLayout<ptkit_table_info>.size
+    guard let table, let ask = library.functions.info, ask(table, &info) == 0, info.page_sizes != 0 else {
+      return 1
+    }
+    return 1 << UInt64(info.page_sizes.trailingZeroBitCount)
+  }
+
+  /// The output address to ask for: where the length is to be kept from the library, one that it refuses in its place, so
+  /// that its other errors keep their order.
+  private func output(_ pa: UInt64, _ length: UInt64) -> UInt64 { length & guardedBits == 0 ? pa : pa | 1 }
 
   deinit { release() }
 
@@ -121,9 +138,9 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
     var number: UInt64 = 0
     switch operation {
     case .map(let iova, let pa, let length, let protection):
-      return Self.result(functions.map(table, iova, pa, length, protection.rawValue, nil))
+      return Self.result(functions.map(table, iova, output(pa, length), length, protection.rawValue, nil))
     case .mapRange(let iova, let pa, let length, let protection):
-      let result = functions.map(table, iova, pa, length, protection.rawValue, &number)
+      let result = functions.map(table, iova, output(pa, length), length, protection.rawValue, &number)
       return Self.result(result, mapped: number)
     case .mapPages(let iova, let pa, let pageSize, let count, let protection):
       guard let mapPages = functions.map_pages else {
@@ -252,6 +269,8 @@ struct LibraryTableMaker {
   /// The reference, where it knows the configuration.
   var reference: ReferenceFormat?
   var isIncoherent: Bool
+  /// Whether lengths that are no multiple of a page are kept from the library.
+  var isGuarded: Bool
 
   func recorded(_ machine: SimulatedMachine) throws -> LibraryPageTable {
     try RecordedLibraryTable(self, machine)

@@ -40,6 +40,13 @@ enum ErrorCases {
         try session.map(iova, to: pa, length, fails: .enxio)
       }
     },
+    SemanticsCase("part_of_a_page", isGuarded: false) { session in
+      let granule = session.subject.granule
+      let place = session.subject.place(granule * 64)
+      for length in [granule / 2, granule + granule / 2, granule * 2 + 1] {
+        try session.map(place, to: 0, length, fails: .enxio)
+      }
+    },
     SemanticsCase("output_out_of_range") { session in
       let granule = session.subject.granule
       let place = session.subject.place(granule * 64)

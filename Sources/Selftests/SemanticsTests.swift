@@ -14,15 +14,17 @@ struct SemanticsCase: Sendable {
   let needs: TargetCapabilities
   /// What becomes of empty tables.
   let reclaim: Reclaim
+  /// Whether requests that damage a target are kept from it.
+  let isGuarded: Bool
   /// Shows it on a new page table; throws what is wrong.
   let body: @Sendable (Session) throws -> SelftestOutcome
 
   init(
     _ name: String, if applies: @escaping @Sendable (FormatShape) -> Bool = { _ in true },
-    needs: TargetCapabilities = [], reclaim: Reclaim = .never,
+    needs: TargetCapabilities = [], reclaim: Reclaim = .never, isGuarded: Bool = true,
     body: @escaping @Sendable (Session) throws -> Void
   ) {
-    self.init(known: name, if: applies, needs: needs, reclaim: reclaim) { session in
+    self.init(known: name, if: applies, needs: needs, reclaim: reclaim, isGuarded: isGuarded) { session in
       try body(session)
       return .pass
     }
@@ -31,13 +33,14 @@ struct SemanticsCase: Sendable {
   /// A rule that the target may break in a known way.
   init(
     known name: String, if applies: @escaping @Sendable (FormatShape) -> Bool = { _ in true },
-    needs: TargetCapabilities = [], reclaim: Reclaim = .never,
+    needs: TargetCapabilities = [], reclaim: Reclaim = .never, isGuarded: Bool = true,
     body: @escaping @Sendable (Session) throws -> SelftestOutcome
   ) {
     self.name = name
     self.applies = applies
     self.needs = needs
     self.reclaim = reclaim
+    self.isGuarded = isGuarded
     self.body = body
   }
 }
@@ -65,6 +68,7 @@ enum SemanticsTests {
         let subject = try context.subject(configuration)
         var options = subject.options
         options.reclaim = semantics.reclaim
+        options.isGuarded = semantics.isGuarded
         let session = try Session(subject, context.target, options)
         let outcome = try semantics.body(session)
         try session.checkAll()

@@ -48,6 +48,9 @@ public struct TargetOptions: Hashable, Sendable {
   public var sharing: Sharing = .exclusive
   /// Whether the events of table memory are recorded.
   public var isRecorded = true
+  /// Whether requests that are known to damage the target's tables are kept from it, and stand for refused ones. The
+  /// tests of just these requests take this away.
+  public var isGuarded = true
 
   /// Table memory of most tests: little, so that a machine is made quickly.
   public static let usualReserve: UInt64 = 64 << 20

@@ -127,15 +127,9 @@ static u64 smallest_page(struct ksrc_table *table) { return BIT(__ffs(table->dom
 
 static int map_range(struct ksrc_table *table, u64 iova, u64 pa, u64 length, u32 protection, size_t *mapped)
 {
-	if (table->ops->map_range) {
-		/*
-		 * iommu_map() refuses lengths that are no multiple of a page, and the code behind it does not look at them
-		 * again. An output address that it does refuse stands in: so its other errors keep their order.
-		 */
-		if (table->domain->pgsize_bitmap && length & (smallest_page(table) - 1))
-			pa |= 1;
+	/* iommu_map() leaves all checks to generic_pt. */
+	if (table->ops->map_range)
 		return table->ops->map_range(table, iova, pa, length, protection, mapped);
-	}
 	if (!table->domain->pgsize_bitmap)
 		return -EINVAL;
 	if ((iova | pa | length) & (smallest_page(table) - 1))
