@@ -37,6 +37,9 @@ public struct ComparePlan: Sendable {
   public private(set) var points: [ComparePoint] = []
   public private(set) var gaps: [ComparePlanGap] = []
 
+  /// No points.
+  public init() {}
+
   /// The points of some configurations, in their order.
   ///
   /// Configurations that one side cannot have are gaps.
@@ -52,32 +55,46 @@ public struct ComparePlan: Sendable {
   ) {
     for configuration in configurations {
       do {
-        for leftSide in try left.resolve(configuration) {
-          for rightSide in try right.resolve(configuration) {
-            if let reason = Self.obstacle(configuration, leftSide, rightSide) {
-              gaps.append(
-                ComparePlanGap(name: "compare.\(configuration.slug).\(rightSide.word)", reason: reason))
-              continue
-            }
-            for mode in modes {
-              points.append(ComparePoint(configuration, left: leftSide, right: rightSide, mode: mode))
-            }
-          }
-        }
+        try add(
+          configuration, left: left.resolve(configuration), right: right.resolve(configuration), modes: modes)
       } catch {
-        gaps.append(
-          ComparePlanGap(
-            name: "compare.\(configuration.slug).\(right.name.rawValue)", reason: "\(error)"))
+        addGap(configuration, right.name.rawValue, reason: "\(error)")
       }
     }
   }
 
-  /// Why two sides cannot be compared, or nil.
-  private static func obstacle(
-    _ configuration: Configuration, _ left: ResolvedSide, _ right: ResolvedSide
-  ) -> String? {
+  /// Adds the points of each pair of sides of a configuration.
+  public mutating func add(
+    _ configuration: Configuration, left: [ResolvedSide], right: [ResolvedSide], modes: [CompareMode]
+  ) {
+    for leftSide in left {
+      for rightSide in right {
+        // What a library does is found out where it may do it.
+        if rightSide.library == nil, let reason = Self.obstacle(configuration, rightSide) {
+          addGap(configuration, rightSide.word, reason: reason)
+          continue
+        }
+        for mode in modes {
+          points.append(ComparePoint(configuration, left: leftSide, right: rightSide, mode: mode))
+        }
+      }
+    }
+  }
+
+  /// Adds a configuration that two sides cannot both have.
+  public mutating func addGap(_ configuration: Configuration, _ word: String, reason: String) {
+    gaps.append(ComparePlanGap(name: "compare.\(configuration.slug).\(word)", reason: reason))
+  }
+
+  /// Where table memory of both sides starts, in bytes.
+  public static func physicalBase(_ configuration: Configuration) -> UInt64 {
+    (try? FormatShape(configuration)).map { CompareWorld.physicalBase(configuration, $0) } ?? 1 << 32
+  }
+
+  /// Why the generic algorithms cannot be compared with a side, or nil.
+  public static func obstacle(_ configuration: Configuration, _ right: ResolvedSide) -> String? {
     guard case .legacy = right.kind, let subject = try? FormatShape(configuration) else { return nil }
-    let base = CompareWorld.physicalBase(configuration, subject)
+    let base = physicalBase(configuration)
     do {
       let table = try right.make?(base, 16 << 20)
       defer { table?.destroy() }

@@ -61,6 +61,11 @@ public struct RuleTally: Hashable, Sendable {
 
   public init() {}
 
+  public init(counts: [String: Int], applicable: Set<String>) {
+    self.counts = counts
+    self.applicable = applicable
+  }
+
   mutating func note(_ name: String) { counts[name, default: 0] += 1 }
   mutating func expect(_ names: some Sequence<String>) { applicable.formUnion(names) }
 

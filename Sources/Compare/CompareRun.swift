@@ -53,7 +53,8 @@ public struct CompareReport: Sendable {
 
   public init() {}
 
-  mutating func add(_ other: CompareReport) {
+  /// Adds what another part of the same point did.
+  public mutating func add(_ other: CompareReport) {
     operations += other.operations
     tally.add(other.tally)
     if difference == nil { difference = other.difference }
@@ -86,6 +87,17 @@ public struct CompareRun: Sendable {
     workers.join()
   }
 
+  /// Runs a part of a point on this thread: of random operations, every so many-th episode; of others, all.
+  ///
+  /// - Parameter journal: learns of all operations.
+  public func run(
+    _ point: ComparePoint, part: Int, of parts: Int, journal: (any OperationJournal)? = nil
+  ) -> CompareReport {
+    var report = runPart(point, part: part, of: parts, journal)
+    if let found = report.difference { report.difference = shrink(found, point, journal) }
+    return report
+  }
+
   /// Runs one point.
   public func run(_ point: ComparePoint, threads: Int = 1) -> CompareReport {
     var report = CompareReport()
@@ -101,11 +113,13 @@ public struct CompareRun: Sendable {
   }
 
   /// A part of a point: of random operations, every so many-th episode.
-  private func runPart(_ point: ComparePoint, part: Int, of parts: Int) -> CompareReport {
+  private func runPart(
+    _ point: ComparePoint, part: Int, of parts: Int, _ journal: (any OperationJournal)? = nil
+  ) -> CompareReport {
     var report = CompareReport()
     do {
       let comparison = try Comparison(
-        point.configuration, left: point.left, right: point.right, library: library)
+        point.configuration, left: point.left, right: point.right, library: library, journal: journal)
       defer {
         report.operations = comparison.operationCount
         report.tally = comparison.tally
@@ -145,9 +159,11 @@ public struct CompareRun: Sendable {
     }
   }
 
-  private func shrink(_ difference: Difference, _ point: ComparePoint) -> Difference {
+  private func shrink(
+    _ difference: Difference, _ point: ComparePoint, _ journal: (any OperationJournal)? = nil
+  ) -> Difference {
     let comparison = try? Comparison(
-      point.configuration, left: point.left, right: point.right, library: library)
+      point.configuration, left: point.left, right: point.right, library: library, journal: journal)
     guard let comparison else { return difference }
     return DifferenceShrinker(comparison, limit: budget.shrinkLimit).shrink(difference)
   }

@@ -25,6 +25,7 @@ final class CompareSession {
   init(_ world: CompareWorld, fullInterval: Int) throws {
     self.world = world
     self.fullInterval = fullInterval
+    world.journal?.start()
     guard let make = world.left.make else {
       throw ConfigurationError(.einval, "the left side makes no page tables: it cannot be the reference")
     }
@@ -50,6 +51,7 @@ final class CompareSession {
   ///
   /// - Throws: `Difference`.
   func perform(_ operation: Operation) throws(Difference) {
+    world.journal?.add(operation)
     let before = rightModel
     let expected = rightModel.perform(operation)
     if let rule = rightModel.skipped {

@@ -15,6 +15,8 @@ final class CompareWorld {
   let subject: Subject
   /// The right side's, where it is a configuration of the generic algorithms.
   let rightSubject: Subject
+  /// Learns of all operations; nil for none.
+  var journal: (any OperationJournal)?
   /// How often rules applied so far.
   var tally = RuleTally()
   /// The rules about words that can apply.

@@ -22,11 +22,14 @@ public final class Comparison {
   /// Operations run so far.
   public private(set) var operationCount = 0
 
+  /// - Parameter journal: learns of all operations.
   /// - Throws: `SpecError`, `ConfigurationError`.
   public init(
-    _ configuration: Configuration, left: ResolvedSide, right: ResolvedSide, library: SpecificationLibrary
+    _ configuration: Configuration, left: ResolvedSide, right: ResolvedSide, library: SpecificationLibrary,
+    journal: (any OperationJournal)? = nil
   ) throws {
     world = try CompareWorld(configuration, left: left, right: right, library: library)
+    world.journal = journal
   }
 
   /// How often rules applied so far.

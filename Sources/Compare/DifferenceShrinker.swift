@@ -35,7 +35,7 @@ struct DifferenceShrinker {
     while progress, tries < limit {
       progress = false
       for position in best.operations.indices where position < best.operations.count {
-        for simpler in simpler(best.operations[position]) where tries < limit {
+        for simpler in simpler(best.operations[position]) where tries < limit && isShort(simpler) {
           tries += 1
           var list = best.operations
           list[position] = simpler
@@ -47,6 +47,16 @@ struct DifferenceShrinker {
       }
     }
     return best
+  }
+
+  /// Whether an operation maps few enough leaves to be tried: a long range at unlike addresses would need small ones.
+  private func isShort(_ operation: Operation) -> Bool {
+    switch operation {
+    case .map(let iova, let pa, let length, _), .mapRange(let iova, let pa, let length, _):
+      let fitting = comparison.world.subject.sizes.filter { (iova &- pa) & ($0 - 1) == 0 && $0 <= length }
+      return length / (fitting.max() ?? comparison.world.subject.granule) <= 1 << 14
+    default: return true
+    }
   }
 
   /// Operations like one, with smaller numbers.

@@ -30,7 +30,9 @@ public struct DifferenceText {
   public var compareCommand: String {
     let operations = difference.operations.map(\.description).joined(separator: "; ")
     var words = ["ptkit compare", "'\(point.configuration)'"]
-    if case .legacy(let configuration) = point.left.kind {
+    if let source = point.left.source {
+      words.append("--left '\(source)'")
+    } else if case .legacy(let configuration) = point.left.kind {
       words.append("--left 'legacy\(Self.choice(configuration))'")
     }
     words.append("--right '\(Self.text(point.right, point.configuration))'")
@@ -45,7 +47,7 @@ public struct DifferenceText {
   }
 
   private func imageCommand(_ side: ResolvedSide, _ operations: [Operation]) -> String? {
-    guard let configuration = side.configuration else { return nil }
+    guard side.library == nil, let configuration = side.configuration else { return nil }
     var words = ["ptkit image"]
     if case .legacy = side.kind { words.append("--impl legacy") }
     if base != SimulationOptions().physicalBase { words.append("--base \(Numbers.hex(base))") }
@@ -107,6 +109,7 @@ public struct DifferenceText {
 
   /// A side as the command line names it.
   private static func text(_ side: ResolvedSide, _ configuration: Configuration) -> String {
+    if let source = side.source { return source }
     switch side.kind {
     case .reference: return "reference"
     case .legacy(let own): return "legacy" + choice(own)

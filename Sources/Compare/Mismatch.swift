@@ -54,3 +54,12 @@ public struct Difference: Error, Sendable {
   /// The first pair of words that differ, where words were compared.
   public var words: WordPair?
 }
+
+extension Difference {
+  /// One that both sides came to by the same operations.
+  public init(_ check: CompareCheck, _ message: String, operations: [Operation]) {
+    self.init(
+      check: check, message: message, operations: operations, leftOperations: operations,
+      rightOperations: operations)
+  }
+}

@@ -29,6 +29,8 @@ public struct ResolvedSide: Sendable {
   public var make: TargetMaker?
   /// As the command line names it, for example `lib:FILE`; nil for the kit's own sides.
   public var source: String?
+  /// The file of the library that stands on it; nil for none.
+  public var library: String?
   /// Whether errors must be those that the model predicts; else any error will do for any other.
   public var bindsErrors = true
 

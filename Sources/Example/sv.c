@@ -158,8 +158,8 @@ static uint64_t descend(struct ptkit_table *table, uint64_t *word)
 static bool maps(struct ptkit_table *table, uint64_t physical, unsigned int level, uint64_t iova,
 	struct ptkit_gather *into)
 {
-	for (uint64_t item = iova; item < iova + item_size(level + 1); item += item_size(level)) {
-		uint64_t word = *entry(table, physical, level, item);
+	for (unsigned int index = 0; index < TABLE_WORDS; index++) {
+		uint64_t item = iova + index * item_size(level), word = *entry(table, physical, level, item);
 
 		if (word && (!is_pointer(word) || maps(table, address(word), level - 1, item, into)))
 			return true;

@@ -10,109 +10,190 @@ import Simulator
 /// whatever must come after it.
 final class EntryWatcher {
   private struct Table {
+    var physical: UInt64
     var bytes: Int
-    /// Where it stands; nil while no pointer to it is known.
-    var level: Int?
-    var seen: [UInt8]
+    /// What it held at the last look; it belongs to the watcher.
+    var seen: UnsafeMutableRawPointer
+    /// Where it stands; `unknown` while no pointer to it is known.
+    var level = unknown
     /// The table that points to it.
     var parent: UInt64?
+    /// Its place in the list of its level.
+    var place = 0
   }
+
+  private static let unknown = -1
 
   private let reference: ReferenceFormat
   private let recorder: RecordingMemory
-  private var tables: [UInt64: Table] = [:]
+  private let wordBytes: Int
+  private var tables: [Table] = []
+  /// Places in `tables` without a table.
+  private var unused: [Int] = []
+  /// By page of table memory: the place of its table, or `unknown`.
+  private var places: [Int] = []
+  /// By level, from `unknown` on: the places of tables.
+  private var levels: [[Int]] = [[]]
 
   init(_ reference: ReferenceFormat, _ recorder: RecordingMemory) {
     self.reference = reference
     self.recorder = recorder
+    wordBytes = reference.wordBytes
   }
 
+  deinit {
+    for level in levels { for place in level { tables[place].seen.deallocate() } }
+  }
+
+  // MARK: Tables
+
   func allocated(_ physical: UInt64, sizeLog2: Int) {
-    guard SimulatedMachine.tableSizes.contains(sizeLog2) else { return }
-    tables[physical] = Table(
-      bytes: 1 << sizeLog2, level: nil, seen: Array(repeating: 0, count: 1 << sizeLog2))
+    guard SimulatedMachine.tableSizes.contains(sizeLog2), let pages = pages(physical, 1 << sizeLog2) else {
+      return
+    }
+    if let old = place(of: physical) { forget(old) }
+    let seen = UnsafeMutableRawPointer.allocate(byteCount: 1 << sizeLog2, alignment: 64)
+    memset(seen, 0, 1 << sizeLog2)
+    let table = Table(physical: physical, bytes: 1 << sizeLog2, seen: seen)
+    let place = unused.popLast() ?? tables.count
+    if place == tables.count { tables.append(table) } else { tables[place] = table }
+    if places.count < pages.upperBound {
+      places += Array(repeating: Self.unknown, count: max(pages.upperBound, 2 * places.count) - places.count)
+    }
+    for page in pages { places[page] = place }
+    enter(place)
   }
 
   func release(_ physical: UInt64) {
-    if let parent = tables[physical]?.parent { scan(parent) }
-    tables[physical] = nil
+    guard let place = place(of: physical) else { return }
+    if let parent = tables[place].parent.flatMap({ self.place(of: $0) }) { scan(parent) }
+    forget(place)
   }
+
+  private func forget(_ place: Int) {
+    let table = tables[place]
+    leave(place)
+    table.seen.deallocate()
+    for page in pages(table.physical, table.bytes) ?? 0..<0 { places[page] = Self.unknown }
+    unused.append(place)
+  }
+
+  private func pages(_ physical: UInt64, _ bytes: Int) -> Range<Int>? {
+    let offset = physical &- recorder.physicalBase
+    guard offset &+ UInt64(bytes) <= recorder.machine.reservedBytes, offset < recorder.machine.reservedBytes
+    else { return nil }
+    return Int(offset >> 12)..<Int((offset &+ UInt64(bytes) &+ 4095) >> 12)
+  }
+
+  /// The place of the table that starts at an address.
+  private func place(of physical: UInt64) -> Int? {
+    guard let place = place(around: physical), tables[place].physical == physical else { return nil }
+    return place
+  }
+
+  /// The place of the table that holds a byte.
+  private func place(around physical: UInt64) -> Int? {
+    let offset = physical &- recorder.physicalBase
+    guard offset < recorder.machine.reservedBytes, Int(offset >> 12) < places.count else { return nil }
+    let place = places[Int(offset >> 12)]
+    guard place >= 0, physical &- tables[place].physical < UInt64(tables[place].bytes) else { return nil }
+    return place
+  }
+
+  private func enter(_ place: Int) {
+    let list = tables[place].level + 1
+    while levels.count <= list { levels.append([]) }
+    tables[place].place = levels[list].count
+    levels[list].append(place)
+  }
+
+  private func leave(_ place: Int) {
+    let (list, position) = (tables[place].level + 1, tables[place].place)
+    guard let last = levels[list].popLast(), last != place else { return }
+    levels[list][position] = last
+    tables[last].place = position
+  }
+
+  // MARK: Looks
 
   /// Looks at the table that holds a byte.
   func scan(around physical: UInt64) {
-    if tables[physical] != nil { return scan(physical) }
-    for size in SimulatedMachine.tableSizes {
-      let start = physical & ~Bits.lowMask(size)
-      if let table = tables[start], physical &- start < UInt64(table.bytes) { return scan(start) }
-    }
+    if let place = place(around: physical) { scan(place) }
   }
 
   /// Looks at all tables; first at those that nothing points to yet.
   func scanAll() {
-    let known = tables.sorted { ($0.value.level ?? -1, $0.key) < ($1.value.level ?? -1, $1.key) }
-    for (physical, _) in known { scan(physical) }
+    for list in levels.indices {
+      // A look can give tables their level: they leave the list of the unknown, which comes first.
+      var position = 0
+      while position < levels[list].count {
+        scan(levels[list][position])
+        position += 1
+      }
+    }
   }
 
   /// A pointer to a table of `level` is there now.
   func install(_ physical: UInt64, level: Int) {
-    guard let table = tables[physical], table.level != level else { return }
-    tables[physical]?.level = level
-    for index in 0..<table.bytes / reference.wordBytes {
-      link(physical, index, Self.word(table.seen, index, reference.wordBytes))
-    }
+    guard let place = place(of: physical), tables[place].level != level else { return }
+    leave(place)
+    tables[place].level = max(Self.unknown, level)
+    enter(place)
+    guard level > 0 else { return }
+    for index in 0..<tables[place].bytes / wordBytes { link(place, index) }
   }
 
-  private func scan(_ physical: UInt64) {
-    guard var table = tables[physical] else { return }
-    let offset = physical &- recorder.physicalBase
-    guard offset &+ UInt64(table.bytes) <= recorder.machine.reservedBytes else { return }
-    let now = UnsafeRawBufferPointer(start: recorder.arena + Int(offset), count: table.bytes)
-    if table.seen.withUnsafeBytes({ memcmp($0.baseAddress!, now.baseAddress!, table.bytes) }) == 0 { return }
-    let size = reference.wordBytes
-    let old = table.seen
-    table.seen = Array(now)
-    tables[physical] = table
+  private func scan(_ place: Int) {
+    let table = tables[place]
+    let now = recorder.arena + Int(table.physical &- recorder.physicalBase)
+    if memcmp(table.seen, now, table.bytes) == 0 { return }
     var first: Int?
     var changed: [Int] = []
-    for index in 0...table.bytes / size {
-      let isNew =
-        index < table.bytes / size
-        && isChange(Self.word(old, index, size), Self.word(table.seen, index, size), table.level)
-      if isNew {
-        changed.append(index)
-        first = first ?? index
-      } else if let start = first {
-        recorder.recordEntryWrites(
-          at: physical &+ UInt64(start * size), count: index - start, wordBytes: size)
+    let count = table.bytes / wordBytes
+    for index in 0..<count {
+      let (old, new) = (word(table.seen, index), word(now, index))
+      guard old != new, isChange(old, new, table.level) else {
+        if let start = first { record(table, start..<index) }
         first = nil
+        continue
       }
+      if table.level > 0 { changed.append(index) }
+      first = first ?? index
     }
-    for index in changed { link(physical, index, Self.word(table.seen, index, size)) }
+    if let start = first { record(table, start..<count) }
+    memcpy(table.seen, now, table.bytes)
+    for index in changed { link(place, index) }
+  }
+
+  private func record(_ table: Table, _ words: Range<Int>) {
+    recorder.recordEntryWrites(
+      at: table.physical &+ UInt64(words.lowerBound * wordBytes), count: words.count, wordBytes: wordBytes)
   }
 
   /// Whether a write means something to hardware: what software marks in a pointer does not.
-  private func isChange(_ old: UInt64, _ new: UInt64, _ level: Int?) -> Bool {
-    guard old != new else { return false }
-    guard let level, level > 0, case .table(let before, _) = reference.wordKind(old, level: level),
+  private func isChange(_ old: UInt64, _ new: UInt64, _ level: Int) -> Bool {
+    guard level > 0, case .table(let before, _) = reference.wordKind(old, level: level),
       case .table(let after, _) = reference.wordKind(new, level: level)
     else { return true }
     return before != after
   }
 
-  private func link(_ physical: UInt64, _ index: Int, _ word: UInt64) {
-    guard word != 0, let level = tables[physical]?.level, level > 0,
-      case .table(let child, _) = reference.wordKind(word, level: level), tables[child] != nil
+  private func link(_ place: Int, _ index: Int) {
+    let table = tables[place]
+    let word = word(table.seen, index)
+    guard word != 0, table.level > 0,
+      case .table(let physical, _) = reference.wordKind(word, level: table.level),
+      let child = self.place(of: physical)
     else { return }
-    recorder.recordTableInstall(child, at: physical &+ UInt64(index * reference.wordBytes))
-    tables[child]?.parent = physical
-    install(child, level: level - 1)
+    recorder.recordTableInstall(physical, at: table.physical &+ UInt64(index * wordBytes))
+    tables[child].parent = table.physical
+    install(physical, level: table.level - 1)
   }
 
-  private static func word(_ bytes: [UInt8], _ index: Int, _ size: Int) -> UInt64 {
-    bytes.withUnsafeBytes { bytes in
-      size == 4
-        ? UInt64(bytes.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self))
-        : bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
-    }
+  @inline(__always)
+  private func word(_ bytes: UnsafeRawPointer, _ index: Int) -> UInt64 {
+    wordBytes == 4
+      ? UInt64(bytes.load(fromByteOffset: index &* 4, as: UInt32.self))
+      : bytes.load(fromByteOffset: index &* 8, as: UInt64.self)
   }
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-import Glibc
 import Selftests
 
-/// What the process of a library tells its supervisor: fields of text that are separated and ended by control characters.
+/// What the process of a library tells its supervisor.
 enum TestRecord {
   case format(LibraryFormat)
   case library(String)
@@ -13,15 +12,7 @@ enum TestRecord {
   case outcome(String, SelftestOutcome)
   case finished
 
-  private static let separator: UInt8 = 0x1f
-  static let end: UInt8 = 0x1e
-
-  var bytes: [UInt8] {
-    let cleaned = fields.map { Array($0.utf8).filter { $0 != Self.separator && $0 != Self.end } }
-    return Array(cleaned.joined(separator: [Self.separator])) + [Self.end]
-  }
-
-  private var fields: [String] {
+  var fields: [String] {
     switch self {
     case .format(let format):
       ["format", format.name, format.behaviour.rawValue, format.era] + format.configurations
@@ -36,10 +27,8 @@ enum TestRecord {
     }
   }
 
-  /// Reads a record without its end; nil for what is none.
-  init?(_ bytes: some Collection<UInt8>) {
-    let fields = bytes.split(separator: Self.separator, omittingEmptySubsequences: false)
-      .map { String(decoding: $0, as: UTF8.self) }
+  /// Reads a record; nil for what is none.
+  init?(_ fields: [String]) {
     let first = fields.count > 1 ? fields[1] : ""
     switch fields.first {
     case "format" where fields.count >= 4:
@@ -61,14 +50,5 @@ enum TestRecord {
 
   /// Writes the record; false when nobody reads.
   @discardableResult
-  func write(to descriptor: Int32) -> Bool {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return false }
-      rest = rest.dropFirst(count)
-    }
-    return true
-  }
+  func write(to descriptor: Int32) -> Bool { Fields.write(fields, to: descriptor) }
 }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Compare
 import Conformance
+import LibraryTarget
 import PageTable
 import ReferenceSpecs
 import TAP
@@ -14,27 +15,34 @@ struct CompareCommand: ParsableCommand {
     abstract: "Run the same operations on two sides and compare all that they leave behind; prints TAP.",
     discussion: """
       A side is generic, the generic algorithms; generic:key=value,…, the same with another configuration; \
-      legacy, a driver's own code, or legacy:era=6.12 and the like to choose among several; or reference, the \
-      model of what is mapped and the reference's encoder. Where sides differ by design, a named rule says how; \
+      legacy, a driver's own code, or legacy:era=6.12 and the like to choose among several; reference, the \
+      model of what is mapped and the reference's encoder; lib:FILE, a library with the interface of \
+      include/ptkit.h; or ksrc:FOLDER, the page-table code of a Linux tree, which is built first. What a library \
+      does happens in processes of their own: one that crashes or hangs is a failed point. Where sides differ by design, a named rule says how; \
       --rules lists them. A point is a configuration, a pair of sides and a mode: systematic, random, or with \
       --exhaustive all sequences of up to three operations of a small world.
 
       Example: ptkit compare amdv1 --right reference --ops 100000
       Example: ptkit compare --all --shard 2/8 --jobs 4 --time 600
+      Example: ptkit compare --all --left ksrc:/usr/src/linux --right reference --jobs 2
+      Example: ptkit compare amdv1 --left ksrc:linux-7.3 --right ksrc:linux-6.12
       Example: ptkit compare vtdss --right legacy --operations 'map 0x0 0x1000 4K rw; unmap 0x0 4K'
       """)
 
   @Argument(help: "Configurations, format:key=value,… in the generic vocabulary.")
   var configurations: [String] = []
 
-  @Flag(help: "All configurations that the selftests run over.")
+  @Flag(help: "All configurations that the selftests run over; of libraries, those of their formats.")
   var all = false
 
   @Option(help: "The left side.")
   var left = "generic"
 
-  @Option(help: "The right side; may be given several times.")
-  var right = ["legacy"]
+  @Option(
+    help: """
+      The right side; may be given several times. When left out, legacy, or beside a library the reference.
+      """)
+  var right: [String] = []
 
   @Option(help: "Random operations for each point.", transform: Arguments.count)
   var ops = CompareBudget().operations
@@ -63,6 +71,19 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Run these operations, separated by ';', instead of any others.")
   var operations: String?
 
+  @Option(
+    help: "With ksrc: what is built, names of formats or of source files joined by commas; all when left out."
+  )
+  var formats: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: "With ksrc: more options of Sources/KernelTree/build, separated by spaces.")
+  var buildOptions: String?
+
+  @Option(help: "Seconds that one call of a library may take.")
+  var callLimit = 20.0
+
   @Flag(help: "Print the rules by which sides may differ.")
   var rules = false
 
@@ -83,29 +104,25 @@ struct CompareCommand: ParsableCommand {
 
   func run() throws {
     if rules { return CompareRules.print(json: json) }
-    var plan = try wholePlan()
-    if plan.points.isEmpty, let gap = plan.gaps.first, !all { throw InputError(gap.reason) }
+    let sides = try CommandSides(
+      left: left, right: right, KernelTreeOptions(formats: formats, options: buildOptions))
+    var plan = sides.plan(try chosen(sides), modes)
+    if plan.points.isEmpty, sides.problems.isEmpty, let gap = plan.gaps.first, !all {
+      throw InputError(gap.reason)
+    }
     if let (index, count) = try parsedShard() { plan = plan.shard(index, of: count) }
-    let status = try operations.map { try runOperations($0, plan) } ?? run(plan)
+    let list = try operations.map(parsed)
+    let status = sides.hasLibraries ? runApart(sides, plan, list) : try runHere(plan, list)
     if status != .pass { throw status }
   }
 
-  private func chosen() throws -> [Configuration] {
-    all
-      ? FormatList.all.flatMap(\.testConfigurations)
-      : try configurations.map { try FormatList.configuration($0) }
+  private func chosen(_ sides: CommandSides) throws -> [Configuration] {
+    all ? sides.testConfigurations : try configurations.map { try FormatList.configuration($0) }
   }
 
-  private func wholePlan() throws -> ComparePlan {
-    let left = try CompareSide(text: left)
-    let rights = try right.map { try CompareSide(text: $0) }
-    let usual: [CompareMode] = exhaustiveToo ? [.systematic, .random, .exhaustive] : [.systematic, .random]
-    let modes = exhaustive ? [.exhaustive] : usual
-    var plan = ComparePlan([], left: left, right: left, modes: modes)
-    for configuration in try chosen() {
-      for right in rights { plan.add([configuration], left: left, right: right, modes: modes) }
-    }
-    return plan
+  private var modes: [CompareMode] {
+    if exhaustive { return [.exhaustive] }
+    return exhaustiveToo ? [.systematic, .random, .exhaustive] : [.systematic, .random]
   }
 
   private func parsedShard() throws -> (Int, Int)? {
@@ -126,21 +143,25 @@ struct CompareCommand: ParsableCommand {
     return budget
   }
 
-  private func run(_ plan: ComparePlan) -> ExitStatus {
+  private func runHere(_ plan: ComparePlan, _ list: [Operation]?) throws -> ExitStatus {
+    if let list { return try runOperations(list, plan) }
     var output = CompareOutput(plan, seed: seed)
     CompareRun(budget, library: .embedded).run(plan.points) { output.report($0, $1) }
     return output.finish(isWhole: all && shard == nil)
   }
 
-  /// Runs the given operations on the sides of each configuration.
-  private func runOperations(_ text: String, _ plan: ComparePlan) throws -> ExitStatus {
-    let operations = try text.split(separator: ";").enumerated().map { number, word in
+  private func parsed(_ text: String) throws -> [Operation] {
+    try text.split(separator: ";").enumerated().map { number, word in
       do {
         return try Operation(text: word)
       } catch let error as GrammarError {
         throw InputError("operation \(number + 1), '\(word)': \(error)")
       }
     }
+  }
+
+  /// Runs the given operations on the sides of each configuration.
+  private func runOperations(_ operations: [Operation], _ plan: ComparePlan) throws -> ExitStatus {
     var plan = plan
     plan.keepOne()
     var output = CompareOutput(plan, seed: seed)
@@ -153,6 +174,19 @@ struct CompareCommand: ParsableCommand {
       report.tally = comparison.tally
       output.report(point, report)
     }
+    return output.finish(isWhole: false)
+  }
+
+  /// Runs points with libraries in processes of their own.
+  private func runApart(_ sides: CommandSides, _ plan: ComparePlan, _ list: [Operation]?) -> ExitStatus {
+    var plan = plan
+    if list != nil { plan.keepOne() }
+    var output = CompareOutput(plan, seed: seed, problems: sides.problems)
+    for note in sides.notes { output.comment(note) }
+    let run = LibraryComparison(
+      points: plan.points, operations: list, budget: budget, jobs: jobs,
+      supervisor: CompareSupervisor(preload: sides.preload, callLimit: callLimit))
+    run.run { output.report($0, $1) }
     return output.finish(isWhole: false)
   }
 }

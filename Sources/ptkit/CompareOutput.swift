@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import Compare
+import LibraryTarget
 import PageTable
 import ReferenceSpecs
 import TAP
@@ -12,21 +13,22 @@ struct CompareOutput {
   private var tally = RuleTally()
   private var operations = 0
 
-  init(_ plan: ComparePlan, seed: UInt64) {
+  /// - Parameter problems: what keeps libraries from being compared, each by the name of a result.
+  init(_ plan: ComparePlan, seed: UInt64, problems: [(name: String, details: [String])] = []) {
     self.plan = plan
-    writer = TAPWriter(plan: plan.points.count + plan.gaps.count)
-    writer.expect(plan.points.map(\.name) + plan.gaps.map(\.name))
+    writer = TAPWriter(plan: problems.count + plan.points.count + plan.gaps.count)
+    writer.expect(problems.map(\.name) + plan.points.map(\.name) + plan.gaps.map(\.name))
     writer.comment("ptkit \(PTKit.configuration.version) compare seed \(Numbers.hex(seed))")
+    for problem in problems { writer.report(TAPResult(problem.name, .error, details: problem.details)) }
     for gap in plan.gaps { writer.skip(gap.name, reason: "no such side", details: [gap.reason]) }
   }
 
+  /// Writes a line for people.
+  func comment(_ text: String) { writer.comment(text) }
+
   /// Writes a point's result.
   mutating func report(_ point: ComparePoint, _ report: CompareReport) {
-    tally.add(report.tally)
-    operations += report.operations
-    var details = ["\(report.operations) operations"]
-    let used = report.tally.used.map { "\($0.name) \($0.count)" }
-    if !used.isEmpty { details.append("rules: " + used.joined(separator: ", ")) }
+    let details = count(report.operations, report.tally)
     if let failure = report.failure {
       writer.report(TAPResult(point.name, .error, details: [failure]))
     } else if let difference = report.difference {
@@ -35,6 +37,35 @@ struct CompareOutput {
     } else {
       writer.pass(point.name, details: details)
     }
+  }
+
+  /// Writes the result of a point with a library.
+  mutating func report(_ point: ComparePoint, _ report: CompareTaskReport) {
+    let details = count(report.operations, report.tally)
+    switch report.ending {
+    case .pass: writer.pass(point.name, details: details)
+    case .difference(let lines): writer.fail(point.name, details: details + lines)
+    case .failure(let text): writer.report(TAPResult(point.name, .error, details: [text]))
+    case .gap(let reason): writer.skip(point.name, reason: "no such side", details: [reason])
+    case .crash(let lines, let operations):
+      writer.report(TAPResult(point.name, .error, details: lines + Self.reproducer(point, operations)))
+    }
+  }
+
+  /// The command that runs the operations again before which a library ended its process.
+  private static func reproducer(_ point: ComparePoint, _ operations: [Operation]) -> [String] {
+    guard !operations.isEmpty else { return [] }
+    let difference = Difference(.results, "", operations: operations)
+    guard let text = try? DifferenceText(difference, point, library: .embedded) else { return [] }
+    return ["reproduce:", "  " + text.compareCommand]
+  }
+
+  /// Takes in numbers; in words for people.
+  private mutating func count(_ operations: Int, _ tally: RuleTally) -> [String] {
+    self.tally.add(tally)
+    self.operations += operations
+    let used = tally.used.map { "\($0.name) \($0.count)" }
+    return ["\(operations) operations"] + (used.isEmpty ? [] : ["rules: " + used.joined(separator: ", ")])
   }
 
   /// Ends the stream; `isWhole` where every rule should have applied.

@@ -18,10 +18,14 @@ struct LibraryProcessCommand: ParsableCommand {
   @Option(help: "The seed of random numbers.", transform: Arguments.word)
   var seed: UInt64 = 0x5eed
 
+  @Flag(help: "Run comparisons, which standard input has.")
+  var compare = false
+
   @Argument(help: "The library.")
-  var path: String
+  var path = ""
 
   func run() throws {
+    if compare { return LibraryProcess.compare(.embedded) }
     guard !describe else { return LibraryProcess.describe(path: path) }
     try LibraryProcess.run(path: path, seed: seed, specifications: .embedded) { formats, names in
       let golden = names.contains { $0.hasPrefix("golden.") }
