@@ -21,6 +21,7 @@ ARGS ?=
 help:
 	@echo 'make check   build, then run the regression suite on the simulator; prints TAP'
 	@echo 'make check KSRC=FOLDER [FORMATS="vtdss amdv1"]  the same on the page-table code of a Linux tree'
+	@echo '     SPEC=FILE GOLDEN=FOLDER  and with the specification and the golden vectors of a new format (docs/new-format.md)'
 	@echo 'make build   build .build/release/ptkit'
 	@echo 'make test    run the tests of the kit itself (uses deps)'
 	@echo 'make bench   measure the generic algorithms; prints a table'
@@ -45,9 +46,13 @@ $(PTKIT): $(SOURCES)
 # With KSRC, what is tested is the page-table code of that Linux tree; FORMATS names what a patch touches.
 KSRC ?=
 FORMATS ?=
+# For a format that the kit was not compiled with (docs/new-format.md): its specification and its golden vectors.
+SPEC ?=
+GOLDEN ?=
 space := $(subst ,, )
 comma := ,
-target = $(if $(KSRC),--target ksrc:$(KSRC) $(if $(FORMATS),--formats $(subst $(space),$(comma),$(strip $(FORMATS)))))
+target = $(if $(KSRC),--target ksrc:$(KSRC) $(if $(FORMATS),--formats $(subst $(space),$(comma),$(strip $(FORMATS)))) \
+  $(if $(SPEC),--spec $(SPEC)) $(if $(GOLDEN),--golden $(GOLDEN)))
 
 check: $(PTKIT)
 	@$(PTKIT) selftest $(target) $(ARGS)

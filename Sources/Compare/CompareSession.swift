@@ -103,7 +103,7 @@ final class CompareSession {
     if !world.right.bindsErrors { found.1 = Self.withError(of: expected.1, found.1) }
     try compareResults(operation, expected, found)
     guard let reach = operation.reach else { return }
-    try probe(addresses)
+    do throws(Mismatch) { try probe(addresses) } catch { throw withWords(error) }
     for side in sides {
       if let stale = side.staleTranslation(addresses, reach) {
         throw Mismatch(.cache, "\(side.name): \(stale)")
@@ -125,6 +125,14 @@ final class CompareSession {
     case (.failedMapped(_, let bytes), .failedMapped(_, let found)) where bytes == found: return expected
     default: return found
     }
+  }
+
+  /// The same with the first wrong word, where the reference says what it must be.
+  private func withWords(_ mismatch: Mismatch) -> Mismatch {
+    guard right == nil, mismatch.words == nil else { return mismatch }
+    var mismatch = mismatch
+    do throws(Mismatch) { try compareImages() } catch { mismatch.words = error.words }
+    return mismatch
   }
 
   private func compareResults(

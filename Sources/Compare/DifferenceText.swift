@@ -17,13 +17,21 @@ public struct DifferenceText {
     self.difference = difference
     self.point = point
     reference = try library.format(point.configuration)
-    base = CompareWorld.physicalBase(point.configuration, try FormatShape(point.configuration))
+    base = CompareWorld.physicalBase(point.configuration, try FormatShape(point.configuration, reference))
   }
 
   /// All lines.
   public var lines: [String] {
-    ["\(difference.check.rawValue): \(difference.message)"] + fields + ["reproduce:", "  " + compareCommand]
-      + imageCommands.map { "  " + $0 } + ["golden case:"] + goldenCase.map { "  " + $0 }
+    ["\(difference.check.rawValue): \(difference.message)"] + fields + again
+  }
+
+  /// How to see it again. The commands run the kit's own implementation, which some formats do not have.
+  private var again: [String] {
+    guard FormatList.all.contains(where: { $0.name == point.configuration.format }) else {
+      return ["on '\(point.configuration)', after:"] + difference.operations.map { "  \($0)" }
+    }
+    return ["reproduce:", "  " + compareCommand] + imageCommands.map { "  " + $0 } + ["golden case:"]
+      + goldenCase.map { "  " + $0 }
   }
 
   /// The command that shows the difference again.

@@ -131,6 +131,8 @@ public struct GoldenChecker {
     do {
       table = try environment.makeTable(
         witnesses.configuration, Self.memoryBase(context, outputWidth: witnesses.reference?.outputWidth))
+    } catch let error as NoImplementation {
+      return .skip(.notBound, "\(error)")
     } catch {
       let detail = "\(context.configurationText): \(error)"
       return isLegacy ? .skip(.configuration, detail) : .findings([GoldenFinding(.configuration, detail)])

@@ -9,9 +9,12 @@ extension GoldenEnvironment {
   /// with the specifications of a library.
   public static func kit(_ library: SpecificationLibrary) -> GoldenEnvironment {
     GoldenEnvironment(
-      configuration: { try FormatList.entry(named: $0).schema.configuration($1, permissive: true) },
-      makeTable: { try FormatList.simulate($0, SimulationOptions(physicalBase: $1)) },
-      encoder: { try FormatList.encoder($0) },
+      configuration: { try library.entry(named: $0).schema.configuration($1, permissive: true) },
+      makeTable: { configuration, base in
+        guard !library.hasAdded(configuration.format) else { throw NoImplementation(configuration.format) }
+        return try FormatList.simulate(configuration, SimulationOptions(physicalBase: base))
+      },
+      encoder: { library.hasAdded($0.format) ? nil : try FormatList.encoder($0) },
       reference: { try library.format($0) },
       legacy: .kit)
   }

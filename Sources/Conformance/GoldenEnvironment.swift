@@ -6,6 +6,8 @@ import PageTable
 public protocol GoldenEncoder {
   /// Whether it can set the accessed state; entry lines that ask for it do not bind it otherwise.
   var encodesAccessed: Bool { get }
+  /// Whether entry lines of pointers to tables bind it.
+  var encodesTables: Bool { get }
 
   /// The word of a leaf, of a contiguous entry the first; nil where the format cannot express it.
   func encodeLeaf(_ leaf: GoldenLeaf) -> UInt64?
@@ -13,6 +15,10 @@ public protocol GoldenEncoder {
   /// The word of a table of `level` that points to the table at `address`, in bytes; nil where the
   /// format cannot express it.
   func encodeTable(level: Int, address: UInt64) -> UInt64?
+}
+
+extension GoldenEncoder {
+  public var encodesTables: Bool { true }
 }
 
 /// Where a walk of the reference ends.

@@ -80,7 +80,7 @@ public struct GoldenProposal: Hashable, Sendable {
 extension GoldenEncoder {
   /// Whether an entry line binds the encoder.
   func isBound(by kind: GoldenEntry.Kind) -> Bool {
-    guard case .leaf(let leaf) = kind else { return true }
+    guard case .leaf(let leaf) = kind else { return encodesTables }
     return encodesAccessed || leaf.accessed == nil
   }
 

@@ -93,7 +93,7 @@ package final class Subject {
   package init(_ configuration: Configuration, _ reference: ReferenceFormat) throws {
     self.configuration = configuration
     self.reference = reference
-    shape = try FormatShape(configuration)
+    shape = try FormatShape(configuration, reference)
     let geometry = shape.geometry
     sizes = Self.sizes(reference, geometry)
     sizeMap = sizes.reduce(0, |)
@@ -193,6 +193,14 @@ package final class Subject {
 
   /// Width of the addresses at which tables can lie, in bits.
   private var tableReach: Int { min(shape.geometry.outputBits, shape.tableAddressBits) }
+
+  /// Table memory from `base` on as far as table pointers reach, at most `reserve` bytes: in the upper half of what
+  /// they reach where they do not reach `base`.
+  package func reach(from base: UInt64, reserve: UInt64) -> (base: UInt64, reserve: UInt64) {
+    guard tableReach < 64 else { return (base, reserve) }
+    let start = base >> UInt64(tableReach) == 0 ? base : Bits.bit(tableReach - 1)
+    return (start, min(reserve, Bits.bit(tableReach) - start))
+  }
 
   /// Where table memory usually starts: at 4 GiB, or in the middle of what narrower pointers reach.
   package var usualBase: UInt64 { min(0x1_0000_0000, Bits.bit(tableReach - 1)) }

@@ -88,6 +88,10 @@ public struct LibraryFactory: TargetFactory {
     var isIncoherent = own.text("coherent") == "0"
     if let generic, let reach = try? FormatList.apply(Reach(options: options), to: generic) {
       (base, reserve, isIncoherent) = (reach.base, reach.reserve, reach.isIncoherent || isIncoherent)
+    } else if let generic, let reference = try? specifications.format(generic) {
+      let subject = try Subject(generic, reference)
+      (base, reserve) = subject.reach(from: base, reserve: reserve)
+      isIncoherent = isIncoherent || subject.isIncoherent
     }
     let behaviour = try format(own.format).behaviour
     let maker = LibraryTableMaker(
@@ -103,7 +107,7 @@ public struct LibraryFactory: TargetFactory {
 
   public func golden(_ environment: GoldenEnvironment) -> GoldenEnvironment {
     var environment = environment
-    environment.encoder = { _ in nil }
+    environment.encoder = { specifications.hasAdded($0.format) ? try LibraryEncoder(self, $0) : nil }
     environment.makeTable = { configuration, base in
       guard try format(configuration.format).behaviour != .legacy else {
         throw ConfigurationError(.eopnotsupp, "this is drivers' own code")
@@ -134,8 +138,10 @@ public struct LibraryFactory: TargetFactory {
   }
 
   /// Single words bind an encoder, which a library has not; and code of one Linux version is not that of another.
+  /// Entries of a format that only its specification describes bind that.
   public func isBound(by item: GoldenItem) -> Bool {
-    guard case .case = item.content, let format = try? format(item.context.format) else { return false }
+    guard let format = try? format(item.context.format) else { return false }
+    guard case .case = item.content else { return specifications.hasAdded(format.name) }
     guard format.behaviour == .legacy else { return true }
     return item.context.behaviour == .legacy && item.context.linuxVersion == format.era
   }

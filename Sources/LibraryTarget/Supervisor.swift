@@ -16,6 +16,8 @@ public struct Supervisor: Sendable {
   public var callLimit: Double
   /// Seconds that one test may take.
   public var testLimit: Double
+  /// More options of its process, which are those of `ptkit selftest`, too.
+  public var options: [String] = []
 
   public init(path: String, preload: String?, seed: UInt64, callLimit: Double = 20, testLimit: Double = 600) {
     self.path = path
@@ -52,7 +54,9 @@ public struct Supervisor: Sendable {
       var refusal: String?
       var problem: [String]
       do {
-        let end = try watch.run(["library-process", "--seed", "\(seed)", path], Array(left)) { fields in
+        let end = try watch.run(
+          ["library-process", "--seed", "\(seed)"] + options + [path], Array(left)
+        ) { fields in
           switch TestRecord(fields) {
           case .outcome(let name, let outcome) where name == left.first:
             left = left.dropFirst()
@@ -75,8 +79,10 @@ public struct Supervisor: Sendable {
   }
 
   private func again(_ name: String) -> String {
-    "ptkit selftest --target lib:\(path) --seed \(Numbers.hex(seed)) \(name)"
+    "\(command) --seed \(Numbers.hex(seed)) \(name)"
   }
+
+  private var command: String { (["ptkit selftest --target lib:\(path)"] + options).joined(separator: " ") }
 
   /// The outcome with commands that name the library.
   private func named(_ outcome: SelftestOutcome) -> SelftestOutcome {
@@ -84,7 +90,7 @@ public struct Supervisor: Sendable {
     return .fail(
       details: details.map { line in
         line.hasPrefix("ptkit selftest ")
-          ? "ptkit selftest --target lib:\(path) \(line.dropFirst("ptkit selftest ".count))" : line
+          ? "\(command) \(line.dropFirst("ptkit selftest ".count))" : line
       })
   }
 

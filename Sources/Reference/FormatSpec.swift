@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+import PageTable
+
 /// An expression and the line of the specification it stands in.
 public struct SpecExpression: Hashable, Sendable {
   public var expression: Expression
@@ -57,6 +59,13 @@ public struct FormatSpec: Hashable, Sendable {
   public var refusals: [RefusalSpec]
   /// Faults by key; `FaultKey` lists those that every format has.
   public var faults: [FaultSpec]
+  /// The keys of configurations, for a format that only its specification describes.
+  public var keys: [ConfigurationKey] = []
+  /// The configurations that tests run over, `key=value,…` each, for such a format.
+  public var tests: [String] = []
+
+  /// The keys as a schema.
+  public var schema: ConfigurationSchema { ConfigurationSchema(format: format, keys: keys) }
 
   public init(
     file: String, format: String, title: String, manual: String, wordBits: Int,

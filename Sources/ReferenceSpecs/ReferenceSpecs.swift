@@ -18,7 +18,11 @@ import Reference
 /// | `absent` | the `bits` and the `value` by which a word is not present |
 /// | `entries` | kinds of entries; the first whose fixed bits match describes a word |
 /// | `refuse` | protections that are not encoded: `when`, `why` |
+/// | `keys`, `tests` | of a format that the kit was not compiled with: the keys of configurations, those that are tested |
 /// | `faults` | the manual's `name` and `code` (`write` where writes differ) for each key of `FaultKey` and of `checks`; `KEY_N` where it is called otherwise at level N |
+///
+/// A key has a `default`, a `text`, and one of `number` (FROM..THROUGH), `choice` and `flags` (lists of words); the words of
+/// a key `features` that Linux's generic page table knows mean the same here.
 ///
 /// An entry has a `kind` (table, leaf), `levels`, `when`, `each` (a variable and its range: the entry stands once for
 /// each value), for leaves log2 of the `size`, whether they are `offered` for encoding and how their `words` differ

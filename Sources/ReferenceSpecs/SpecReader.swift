@@ -38,7 +38,7 @@ struct SpecReader {
       "a format",
       known: [
         "format", "title", "manual", "word", "let", "input", "root", "output", "levels", "absent", "entries",
-        "refuse", "faults",
+        "refuse", "faults", "keys", "tests",
       ])
     let word = try map.required("word")
     let wordBits = try word.number("'word', the bits of a table word")
@@ -46,7 +46,7 @@ struct SpecReader {
       throw word.error("expected 32 or 64 bits, found \(wordBits)")
     }
     let output = try map.required("output").mapping("'output'", known: ["width", "section"])
-    return FormatSpec(
+    var format = FormatSpec(
       file: root.file, format: try map.required("format").text("the format's name"),
       title: try map.required("title").text("a title"), manual: try map.required("manual").text("the manual"),
       wordBits: wordBits, definitions: try definitions(map["let"]), input: try input(map.required("input")),
@@ -56,6 +56,8 @@ struct SpecReader {
       entries: try map.required("entries").list("'entries'").map { try EntryReader(node: $0).entry() },
       refusals: try map["refuse"]?.list("'refuse'").map(refusal) ?? [],
       faults: try map.required("faults").pairs("'faults'").map { try fault($0.key, $0.value) })
+    try KeyReader.read(keys: map["keys"], tests: map["tests"], into: &format)
+    return format
   }
 
   private func definitions(_ node: SpecNode?) throws -> [DefinitionSpec] {

@@ -43,19 +43,21 @@ private struct Laws {
   /// The output address of each page that is mapped.
   var pages: [UInt64: UInt64] = [:]
   var granule: UInt64 = 4096
+  /// Width of output addresses, 0 where the configuration does not say.
+  let outputBits: Int
   let text: String
 
   init(_ configuration: Configuration, _ context: SelftestContext) throws {
     table = try context.target.make(configuration, TargetOptions(physicalBase: TargetOptions.imageBase))
     text = configuration.completeText
+    outputBits = configuration.number("oa")
     random = RandomNumbers(seed: context.seed, name: "laws.\(text)")
   }
 
   mutating func run() throws {
     try findGranule()
     for _ in 0..<400 {
-      let start = (1 << 24 | UInt64(random.below(2048))) * granule
-      let length = UInt64(1 + random.below(random.chance(20) ? 700 : 8)) * granule
+      let (start, length) = range()
       if random.chance(60) { try map(start, length) } else { try unmap(start, length) }
     }
     for page in pages.keys.sorted() where pages[page] != nil { try unmap(page, granule) }
@@ -67,6 +69,25 @@ private struct Laws {
     if let violation = (machine.machine.violations + machine.machine.verifyReleasedTables()).first {
       throw failure("\(violation)")
     }
+  }
+
+  /// A range of few pages, of many, or one that large leaves fit into.
+  private mutating func range() -> (start: UInt64, length: UInt64) {
+    let place = UInt64(random.below(2048))
+    if random.chance(20) {
+      return ((1 << 24 | place & ~511) * granule, UInt64(1 + random.below(2)) * 512 * granule)
+    }
+    return ((1 << 24 | place) * granule, UInt64(1 + random.below(random.chance(20) ? 700 : 8)) * granule)
+  }
+
+  /// An output address: low or, where the configuration says how wide addresses are, at the upper end; half of them such
+  /// that large leaves fit.
+  private mutating func output(for start: UInt64) -> UInt64 {
+    var pa = UInt64(random.below(1 << 16)) * granule
+    if random.chance(50) { pa = pa & ~(512 * granule - 1) | start & (512 * granule - 1) }
+    let room = granule << 17
+    guard outputBits < 64, room < Bits.bit(outputBits), random.chance(50) else { return pa }
+    return Bits.bit(outputBits) - room + pa
   }
 
   /// The smallest page that can be mapped.
@@ -82,7 +103,7 @@ private struct Laws {
   }
 
   private mutating func map(_ start: UInt64, _ length: UInt64) throws {
-    let pa = UInt64(random.below(1 << 16)) * granule
+    let pa = output(for: start)
     let range = stride(from: start, to: start + length, by: Int(granule))
     let isBusy = range.contains { pages[$0] != nil }
     let found = perform(.map(iova: start, pa: pa, length: length, protection: .usual))
@@ -91,7 +112,7 @@ private struct Laws {
     case .failed where isBusy: break
     default:
       throw failure(
-        "\(operations.last.map { "\($0)" } ?? ""): \(isBusy ? "the range is busy" : "the range is free"), found \(found)"
+        "\(operations.last.map { "\($0)" } ?? ""): \(isBusy ? "the range is busy" : "the range is free"), found \(found.text)"
       )
     }
     try check(around: start, length)
@@ -104,7 +125,8 @@ private struct Laws {
     let found = perform(.unmap(iova: start, length: length))
     guard case .unmapped(let bytes) = found, bytes >= end - start || bytes == 0, bytes % granule == 0 else {
       throw failure(
-        "\(operations.last.map { "\($0)" } ?? ""): \(end - start) bytes are mapped there, found \(found)")
+        "\(operations.last.map { "\($0)" } ?? ""): \(Numbers.hex(end - start)) bytes are mapped there, found \(found.text)"
+      )
     }
     // Neither what lies before the range nor what goes with a larger leaf is known here: the table says.
     for page in pages.keys where page >= start &- (1 << 30) && page < start + length + (1 << 30) {
@@ -119,7 +141,7 @@ private struct Laws {
       let expected = OperationResult.physical(pages[place])
       let found = perform(.phys(iova: place))
       guard found == expected else {
-        throw failure("phys \(Numbers.hex(place)): expected \(expected), found \(found)")
+        throw failure("phys \(Numbers.hex(place)): expected \(expected.text), found \(found.text)")
       }
     }
   }

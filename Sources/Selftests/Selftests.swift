@@ -2,6 +2,7 @@
 
 import Conformance
 import PageTable
+import Reference
 
 /// All tests.
 public enum Selftests {
@@ -28,19 +29,25 @@ public enum Selftests {
   ///   - format: the format's name.
   ///   - configurations: configurations of the implementation's own, for formats that the kit does not know.
   ///   - golden: the golden files.
+  ///   - library: the specifications; those that were added make formats known, too.
   public static func foreign(
-    format: String, configurations own: [String], golden: GoldenSource?
+    format: String, configurations own: [String], golden: GoldenSource?, library: SpecificationLibrary
   ) -> [Selftest] {
-    guard FormatList.all.contains(where: { $0.name == format }) else {
-      return (own.isEmpty ? [format] : own).map(LawTests.test)
-    }
-    let configurations = FormatList.all.filter { $0.name == format }.flatMap(\.testConfigurations)
+    let isAdded = library.hasAdded(format)
+    let laws = (own.isEmpty ? [format] : own).map(LawTests.test)
+    guard let entry = try? library.entry(named: format) else { return laws }
+    let configurations = entry.testConfigurations
     let vectors = (golden.map(GoldenTests.tests) ?? []).filter { test in
       test.configuration == format || test.configuration.hasPrefix("\(format):")
     }
-    return vectors + configurations.flatMap(WalkerTests.tests) + SemanticsTests.tests(configurations)
+    // That the specification agrees with itself is tested where the kit's own tests do not.
+    return vectors + (isAdded ? configurations.flatMap(RoundTripTests.tests) : [])
+      + configurations.flatMap(WalkerTests.tests) + (isAdded ? laws : [])
+      + SemanticsTests.tests(configurations) { try FormatShape($0, library.format($0)) }
       + configurations.flatMap(EventTests.tests) + configurations.flatMap(AllocationFailureTests.tests)
-      + CompareTests.tests(configurations).filter { !$0.configuration.isEmpty }
+      + CompareTests.tests(configurations).filter {
+        isAdded ? $0.name != "compare.rules" : !$0.configuration.isEmpty
+      }
       + configurations.flatMap(ConcurrencyTests.tests) + IOVAStressTests.boundedTests(configurations)
   }
 

@@ -52,10 +52,13 @@ enum SemanticsTests {
     + DirtyCases.all + SyncCases.all
 
   /// Tests for one configuration of each shape: what else differs changes words, not rules.
-  static func tests(_ configurations: [Configuration]) -> [Selftest] {
+  static func tests(
+    _ configurations: [Configuration],
+    shape: (Configuration) throws -> FormatShape = { try FormatShape($0) }
+  ) -> [Selftest] {
     var seen: Set<FormatShape> = []
     return configurations.flatMap { configuration -> [Selftest] in
-      guard let shape = try? FormatShape(configuration), seen.insert(shape).inserted else { return [] }
+      guard let shape = try? shape(configuration), seen.insert(shape).inserted else { return [] }
       return tests(configuration, shape)
     }
   }

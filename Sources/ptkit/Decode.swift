@@ -21,6 +21,9 @@ struct Decode: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  @OptionGroup
+  var formats: AddedFormatOptions
+
   @Argument(help: ArgumentText.configuration)
   var config: String
 
@@ -31,7 +34,8 @@ struct Decode: ParsableCommand {
   var value: UInt64
 
   func run() throws {
-    let format = try SpecificationLibrary.embedded.format(FormatList.configuration(config))
+    let library = try formats.library()
+    let format = try library.format(library.configuration(config))
     guard (0..<format.levelCount).contains(level) else {
       throw InputError("\(config): no level \(level); levels are 0 to \(format.levelCount - 1)")
     }

@@ -26,6 +26,9 @@ struct Encode: ParsableCommand {
     case table
   }
 
+  @OptionGroup
+  var formats: AddedFormatOptions
+
   @Argument(help: ArgumentText.configuration)
   var config: String
 
@@ -67,7 +70,8 @@ struct Encode: ParsableCommand {
   }
 
   func run() throws {
-    let format = try SpecificationLibrary.embedded.format(FormatList.configuration(config))
+    let library = try formats.library()
+    let format = try library.format(library.configuration(config))
     let word: UInt64?
     let refusal: String
     if kind == .leaf, let size, let prot {

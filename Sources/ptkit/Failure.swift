@@ -3,6 +3,7 @@
 import ArgumentParser
 import Conformance
 import PageTable
+import Reference
 import TAP
 
 #if canImport(Glibc)
@@ -47,7 +48,7 @@ enum Failure {
     switch error {
     case let error as UsageError:
       (.usage, "Error: \(error)\nSee 'ptkit --help' for more information.")
-    case is InputError, is ConfigurationError, is GrammarError, is GoldenParseError:
+    case is InputError, is ConfigurationError, is GrammarError, is GoldenParseError, is SpecError:
       (.badInput, "Error: \(error)")
     default:
       (ExitStatus(rawValue: PTKit.exitCode(for: error).rawValue) ?? .failure, PTKit.fullMessage(for: error))

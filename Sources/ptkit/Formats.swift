@@ -22,17 +22,23 @@ struct Formats: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  @OptionGroup
+  var added: AddedFormatOptions
+
   @Argument(help: ArgumentText.configuration)
   var configurations: [String] = []
 
   func run() throws {
+    let library = try added.library()
     if configurations.isEmpty {
-      let formats = try FormatList.all.map(FormatDescription.init)
+      let formats = try library.formats.map { try FormatDescription($0, library) }
       print(
         json
           ? JSON.object([("formats", .array(formats.map(\.json)))]).text : Self.join(formats.map(\.lines)))
     } else {
-      let described = try configurations.map { try ConfigurationDescription(FormatList.configuration($0)) }
+      let described = try configurations.map {
+        try ConfigurationDescription(library.configuration($0), library)
+      }
       print(
         json
           ? JSON.object([("configurations", .array(described.map(\.json)))]).text
@@ -52,10 +58,10 @@ struct FormatDescription {
   private let defaults: ConfigurationDescription
   private let tests: [Configuration]
 
-  init(_ entry: FormatEntry) throws {
+  init(_ entry: FormatEntry, _ library: SpecificationLibrary) throws {
     self.entry = entry
-    specification = try ReferenceSpecs.load(format: entry.name)
-    defaults = try ConfigurationDescription(try FormatList.configuration(entry.name))
+    specification = try library.specification(entry.name)
+    defaults = try ConfigurationDescription(library.configuration(entry.name), library)
     tests = entry.testConfigurations
   }
 
@@ -96,9 +102,9 @@ struct ConfigurationDescription {
   private let configuration: Configuration
   private let format: ReferenceFormat
 
-  init(_ configuration: Configuration) throws {
+  init(_ configuration: Configuration, _ library: SpecificationLibrary) throws {
     self.configuration = configuration
-    format = try SpecificationLibrary.embedded.format(configuration)
+    format = try library.format(configuration)
   }
 
   var lines: [String] { ["\(configuration) (\(configuration.slug))"] + levelLines }

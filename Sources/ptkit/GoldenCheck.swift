@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import Conformance
-import ReferenceSpecs
 import TAP
 
 /// `ptkit golden check`
@@ -23,6 +22,9 @@ struct GoldenCheckCommand: ParsableCommand {
   @Flag(help: "Print one point per file and configuration.")
   var summary = false
 
+  @OptionGroup
+  var formats: AddedFormatOptions
+
   @Argument(help: "Golden files, or folders of them.", completion: .file())
   var paths: [String] = []
 
@@ -34,10 +36,11 @@ struct GoldenCheckCommand: ParsableCommand {
       }
       paths = [home]
     }
+    let environment = GoldenEnvironment.kit(try formats.library())
     var plan = GoldenPlan()
-    for file in try GoldenPaths.expand(paths) { plan.add(path: file, environment: .kit(.embedded)) }
+    for file in try GoldenPaths.expand(paths) { plan.add(path: file, environment: environment) }
     let status = try GoldenCheckRun(
-      plan: plan, divergences: Self.divergences(for: paths), isSummary: summary
+      plan: plan, environment: environment, divergences: Self.divergences(for: paths), isSummary: summary
     ).run()
     if status != .pass { throw status }
   }
@@ -53,12 +56,13 @@ struct GoldenCheckCommand: ParsableCommand {
 /// One run of the check over a plan.
 struct GoldenCheckRun {
   let plan: GoldenPlan
+  let environment: GoldenEnvironment
   let divergences: (table: Divergences, isFullRun: Bool)
   let isSummary: Bool
 
   /// Prints the stream; returns the exit status.
   func run() -> ExitStatus {
-    let checker = GoldenChecker(environment: .kit(.embedded), divergences: divergences.table)
+    let checker = GoldenChecker(environment: environment, divergences: divergences.table)
     let points = plan.failures.count + (isSummary ? plan.groups.count : plan.itemCount)
     let writer = TAPWriter(plan: points + (divergences.isFullRun ? 1 : 0))
     for failure in plan.failures {

@@ -12,6 +12,8 @@ struct KernelTree {
   var formats: String?
   /// More options of the build, separated by spaces.
   var options: String?
+  /// More options of the libraries' processes.
+  var processOptions: [String] = []
 
   /// Builds what has changed; a library each, also for those that could not be built.
   func parts(seed: UInt64, callLimit: Double) throws -> [LibraryPart] {
@@ -24,9 +26,10 @@ struct KernelTree {
       throw InputError("the page-table code of \(path) cannot be built, see above")
     }
     let preload = try? FileText.lines("\(out)/preload").first
-    var parts = try pairs("\(out)/libraries").map { name, library in
-      LibraryPart(
-        Supervisor(path: library, preload: preload, seed: seed, callLimit: callLimit), prefix: prefix(name))
+    var parts = try pairs("\(out)/libraries").map { name, library -> LibraryPart in
+      var library = Supervisor(path: library, preload: preload, seed: seed, callLimit: callLimit)
+      library.options = processOptions
+      return LibraryPart(library, prefix: prefix(name))
     }
     for (name, problem) in try pairs("\(out)/failures") {
       var part = LibraryPart(Supervisor(path: "", preload: nil, seed: seed), prefix: prefix(name))
@@ -68,6 +71,15 @@ struct KernelTree {
 enum FileText {
   /// The lines of a file.
   static func lines(_ path: String) throws -> [String] {
+    try bytes(path).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true).map {
+      String(decoding: $0, as: UTF8.self)
+    }
+  }
+
+  /// All of a file.
+  static func whole(_ path: String) throws -> String { String(decoding: try bytes(path), as: UTF8.self) }
+
+  private static func bytes(_ path: String) throws -> [UInt8] {
     guard let file = fopen(path, "r") else {
       throw InputError("\(path): \(String(cString: strerror(errno)))")
     }
@@ -75,9 +87,7 @@ enum FileText {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65536)
     while case let count = fread(&buffer, 1, buffer.count, file), count > 0 { bytes += buffer.prefix(count) }
-    return bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true).map {
-      String(decoding: $0, as: UTF8.self)
-    }
+    return bytes
   }
 }
 

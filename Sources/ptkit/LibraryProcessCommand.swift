@@ -3,7 +3,7 @@
 import ArgumentParser
 import Conformance
 import LibraryTarget
-import ReferenceSpecs
+import Reference
 import Selftests
 
 /// `ptkit library-process`: what `--target lib:` starts to have a library apart from itself.
@@ -21,15 +21,24 @@ struct LibraryProcessCommand: ParsableCommand {
   @Flag(help: "Run comparisons, which standard input has.")
   var compare = false
 
+  @OptionGroup
+  var formats: AddedFormatOptions
+
+  @OptionGroup
+  var vectors: GoldenOptions
+
   @Argument(help: "The library.")
   var path = ""
 
   func run() throws {
     if compare { return LibraryProcess.compare(.embedded) }
     guard !describe else { return LibraryProcess.describe(path: path) }
-    try LibraryProcess.run(path: path, seed: seed, specifications: .embedded) { formats, names in
+    let specifications = try formats.library()
+    try LibraryProcess.run(path: path, seed: seed, specifications: specifications) { formats, names in
       let golden = names.contains { $0.hasPrefix("golden.") }
-      return try LibraryTests.all(formats, withGolden: golden)
+      return try LibraryTests.all(
+        formats, golden: golden ? vectors.source(formats: formats.map(\.name), specifications) : nil,
+        specifications)
     }
   }
 }
@@ -37,11 +46,12 @@ struct LibraryProcessCommand: ParsableCommand {
 /// The tests of libraries.
 enum LibraryTests {
   /// All tests of some formats.
-  static func all(_ formats: [LibraryFormat], withGolden: Bool) throws -> [Selftest] {
-    let golden = withGolden ? try GoldenFiles.source(formats: formats.map(\.name)) : nil
-    return formats.flatMap { format in
+  static func all(
+    _ formats: [LibraryFormat], golden: GoldenSource?, _ specifications: SpecificationLibrary
+  ) throws -> [Selftest] {
+    formats.flatMap { format in
       var tests = Selftests.foreign(
-        format: format.name, configurations: format.configurations, golden: golden)
+        format: format.name, configurations: format.configurations, golden: golden, library: specifications)
       // Comparisons know the differences of Linux's generic page table from other code, and of no other code; the
       // others state its rules, which drivers' own code never had.
       let foreign: Set<SelftestTheme> =
@@ -52,23 +62,18 @@ enum LibraryTests {
         case .legacy: [.compare, .walker, .semantics, .allocfail]
         }
       tests.removeAll { foreign.contains($0.theme) && !$0.name.hasSuffix(".laws") }
-      guard FormatList.all.contains(where: { $0.name == format.name }) else { return tests }
+      guard let entry = try? specifications.entry(named: format.name) else { return tests }
       guard format.behaviour == .own, !format.configurations.isEmpty else { return tests }
       // The ones that it names; golden vectors are skipped where it refuses them.
-      let known = Set(format.configurations.compactMap { try? FormatList.configuration($0).description })
-      return tests.filter { $0.theme == .golden || known.contains($0.configuration) }
+      let known = Set(
+        format.configurations.compactMap { try? specifications.configuration($0).description })
+      // Where it names none of those of an added format, all of them.
+      let isNamed =
+        !specifications.hasAdded(format.name)
+        || entry.testConfigurations.contains { known.contains($0.description) }
+      return tests.filter {
+        $0.theme == .golden || !isNamed || known.contains($0.configuration) || $0.name.hasSuffix(".laws")
+      }
     }
-  }
-}
-
-extension GoldenFiles {
-  /// The golden files of some formats; nil where there are none.
-  static func source(formats: [String]) throws -> GoldenSource? {
-    guard let home else { return nil }
-    let paths = try GoldenPaths.expand([home]).filter { path in
-      path.hasPrefix("\(home)/linux/") || formats.contains { path.hasPrefix("\(home)/\($0)/") }
-    }
-    return GoldenSource(
-      paths: paths, divergences: try Divergences(contentsOf: "\(home)/DIVERGENCES.md"), library: .embedded)
   }
 }

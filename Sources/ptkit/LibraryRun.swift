@@ -4,6 +4,7 @@ import Compare
 import Conformance
 import LibraryTarget
 import PageTable
+import Reference
 import Selftests
 import TAP
 
@@ -40,6 +41,10 @@ struct LibraryRun {
   var parts: [LibraryPart]
   /// Failures that are known.
   var findings: [KernelFinding] = []
+  /// The specifications of formats.
+  var specifications: SpecificationLibrary
+  /// Golden vectors beside those of the kit.
+  var golden = GoldenOptions()
 
   /// A part with what is known once its library has been asked.
   private struct Known: Sendable {
@@ -86,9 +91,10 @@ struct LibraryRun {
     do {
       let (name, formats) = try part.library.describe()
       known.formats = formats
-      known.tests = try LibraryTests.all(formats, withGolden: true)
+      known.tests = try LibraryTests.all(
+        formats, golden: golden.source(formats: formats.map(\.name), specifications), specifications)
       if let text = part.configuration {
-        let wanted = (try? FormatList.configuration(text).description) ?? text
+        let wanted = (try? specifications.configuration(text).description) ?? text
         known.tests = known.tests.filter { $0.configuration == wanted }
       }
       let eras = Set(formats.map { "\($0.behaviour.rawValue) \($0.era)" }).sorted().joined(separator: ", ")

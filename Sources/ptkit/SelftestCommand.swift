@@ -48,6 +48,12 @@ struct SelftestCommand: ParsableCommand {
   @Option(help: "With ksrc: more options of Sources/KernelTree/build, separated by spaces.")
   var buildOptions: String?
 
+  @OptionGroup
+  var added: AddedFormatOptions
+
+  @OptionGroup
+  var golden: GoldenOptions
+
   @Option(help: "Seconds that one call of a library may take.")
   var callLimit = 20.0
 
@@ -56,23 +62,14 @@ struct SelftestCommand: ParsableCommand {
 
   func validate() throws {
     guard (1...1024).contains(jobs) else { throw ValidationError("--jobs takes 1 to 1024") }
+    guard target != .sim || added.files.isEmpty && golden.paths.isEmpty else {
+      throw ValidationError(
+        "--spec and --golden are for --target lib: and ksrc:, which have the code to test")
+    }
   }
 
   func run() throws {
-    if case .tree(let path) = target {
-      let tree = KernelTree(path: path, formats: formats, options: buildOptions)
-      return try LibraryRun(
-        target: target.text, names: names, isList: list, jobs: jobs,
-        parts: try tree.parts(seed: seed, callLimit: callLimit), findings: try tree.findings()
-      ).run()
-    }
-    if case .library(let path, let configuration) = target {
-      let library = Supervisor(path: path, preload: nil, seed: seed, callLimit: callLimit)
-      return try LibraryRun(
-        target: target.text, names: names, isList: list, jobs: jobs,
-        parts: [LibraryPart(library, configuration: configuration)]
-      ).run()
-    }
+    if target != .sim { return try runLibraries() }
     let chosen: [Selftest]
     do {
       chosen = try chooseTests()
@@ -85,6 +82,28 @@ struct SelftestCommand: ParsableCommand {
     }
     let status = run(chosen)
     if status != .pass { throw status }
+  }
+
+  private func runLibraries() throws {
+    let specifications = try added.library()
+    // What is wrong with them is said once, and not by each test.
+    _ = try golden.source(formats: [], specifications)
+    let options = added.files.flatMap { ["--spec", $0] } + golden.paths.flatMap { ["--golden", $0] }
+    var run = LibraryRun(
+      target: target.text, names: names, isList: list, jobs: jobs, parts: [], specifications: specifications,
+      golden: golden)
+    switch target {
+    case .sim: return
+    case .tree(let path):
+      let tree = KernelTree(path: path, formats: formats, options: buildOptions, processOptions: options)
+      run.parts = try tree.parts(seed: seed, callLimit: callLimit)
+      run.findings = try tree.findings()
+    case .library(let path, let configuration):
+      var library = Supervisor(path: path, preload: nil, seed: seed, callLimit: callLimit)
+      library.options = options
+      run.parts = [LibraryPart(library, configuration: configuration)]
+    }
+    try run.run()
   }
 
   /// Reads the golden files only where a name can mean their tests, for that takes longer than many tests.
