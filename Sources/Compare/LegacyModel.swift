@@ -257,6 +257,11 @@ extension LegacyModel {
       skipped = .outOfRange
       return .none
     }
+    // The driver's loop goes on at address 0.
+    guard iova &+ length != 0 else {
+      skipped = .dirtyOfParts
+      return .none
+    }
     let indices = leaves.indices(from: iova, to: iova &+ (length - 1))
     var next = iova
     for leaf in leaves.leaves[indices] where leaf.start == next { next = next &+ leaf.size }

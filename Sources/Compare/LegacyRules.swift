@@ -227,8 +227,12 @@ enum LegacyRule: String, Hashable, Sendable, CaseIterable {
       )
     case .dirtyOfParts:
       (
-        "generic; legacy amdv1", "not run: dirty state of ranges that are not whole leaves",
-        "The driver goes on by the size of what it meets, so that a range that starts inside of a leaf is reported shifted."
+        "generic; legacy amdv1",
+        "not run: dirty state of ranges that are not whole leaves, or end where the address space does",
+        """
+        The driver goes on by the size of what it meets, so that a range that starts inside of a leaf is reported shifted; \
+        from the end of the space 6.12 goes on at 0, and never returns.
+        """
       )
     }
   }

@@ -76,7 +76,7 @@ extension LeafList {
 
 extension Operation {
   /// The IOVAs that the operation is about, both ends inclusive and cut at the end of 64 bits; nil for none.
-  var reach: ClosedRange<UInt64>? {
+  public var reach: ClosedRange<UInt64>? {
     let (iova, length): (UInt64, UInt64)
     switch self {
     case .map(let start, _, let bytes, _), .mapRange(let start, _, let bytes, _),

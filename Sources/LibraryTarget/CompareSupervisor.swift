@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import Compare
+import Conformance
 import PageTable
 
 /// Runs comparisons with libraries in processes of their own: when one crashes or hangs, the point at hand has failed,
@@ -23,6 +24,7 @@ public struct CompareSupervisor: Sendable {
     while !left.isEmpty {
       var problem: [String]
       var operations: [Operation] = []
+      var isHang = false
       do {
         let end = try watch.run(["library-process", "--compare"], left.map(\.line)) { fields in
           guard let result = CompareTaskReport(fields), !left.isEmpty else { return }
@@ -31,11 +33,38 @@ public struct CompareSupervisor: Sendable {
         }
         problem = end.map { [$0.problem] + $0.details } ?? ["the process of the library left this point out"]
         operations = end?.operations ?? []
+        isHang = end?.isHang ?? false
       } catch {
         problem = ["\(error)"]
       }
-      guard left.popFirst() != nil else { return }
-      report(CompareTaskReport(.crash(problem, operations: operations), operations: operations.count))
+      guard let task = left.popFirst() else { return }
+      let count = operations.count
+      if !isHang { operations = fewer(operations, task) }
+      report(CompareTaskReport(.crash(problem, operations: operations), operations: count))
     }
+  }
+
+  /// How many processes look for fewer operations that end the process, too.
+  private static let shrinkLimit = 80
+
+  /// Operations, few of them where that is found, that end the process as well.
+  private func fewer(_ operations: [Operation], _ task: CompareTask) -> [Operation] {
+    var tries = 0
+    func fails(_ list: [Operation]) -> Bool {
+      tries += 1
+      guard tries <= Self.shrinkLimit else { return false }
+      var task = task
+      task.operations = list
+      let watch = Watch(preload: preload, callLimit: callLimit, testLimit: .infinity)
+      let end = try? watch.run(["library-process", "--compare"], [task.line]) { _ in }
+      // Hangs take too long.
+      if end?.isHang == true { tries = Self.shrinkLimit }
+      return end.map { !$0.isHang } ?? false
+    }
+    // The last operations often suffice.
+    let suffices = [1, 2, 4, 8, 16, 64].lazy.filter { $0 < operations.count }
+      .map { Array(operations.suffix($0)) }.first { fails($0) }
+    guard let start = suffices ?? (fails(operations) ? operations : nil) else { return operations }
+    return Shrinker.minimize(start, limit: Self.shrinkLimit, fails: fails)
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+import Compare
 import Glibc
 import PageTable
 import Reference
@@ -18,6 +19,8 @@ final class EntryWatcher {
     var level = unknown
     /// The table that points to it.
     var parent: UInt64?
+    /// The IOVAs that it is about, without sign extension; all of them where that is not known.
+    var span: ClosedRange<UInt64> = 0...UInt64.max
     /// Its place in the list of its level.
     var place = 0
   }
@@ -34,6 +37,15 @@ final class EntryWatcher {
   private var places: [Int] = []
   /// By level, from `unknown` on: the places of tables.
   private var levels: [[Int]] = [[]]
+
+  /// Whether an operation is looked for in the tables of its range alone, but for every so many-th: several times faster,
+  /// and writes elsewhere are found later. What only reads is not looked at.
+  var isNarrow = false
+  private static let wideInterval = 16
+  private var operations = 0
+  /// The IOVAs of the operation that runs, as they are and without sign extension; none for all.
+  private var focus: [ClosedRange<UInt64>] = []
+  private var rootLevel = 0
 
   init(_ reference: ReferenceFormat, _ recorder: RecordingMemory) {
     self.reference = reference
@@ -116,25 +128,49 @@ final class EntryWatcher {
 
   // MARK: Looks
 
+  /// An operation begins.
+  func begin(_ operation: Operation) {
+    focus = []
+    guard isNarrow, let reach = operation.reach else { return }
+    operations += 1
+    guard operations % Self.wideInterval != 0 else { return }
+    let mask = Bits.lowMask(reference.inputWidth(rootLevel: rootLevel))
+    let (first, last) = (reach.lowerBound & mask, reach.upperBound & mask)
+    if first <= last { focus = [reach, first...last] }
+  }
+
+  /// An operation ends.
+  func end(_ operation: Operation) {
+    if isNarrow, case .phys = operation { return }
+    scanAll()
+  }
+
   /// Looks at the table that holds a byte.
   func scan(around physical: UInt64) {
     if let place = place(around: physical) { scan(place) }
   }
 
-  /// Looks at all tables; first at those that nothing points to yet.
+  /// Looks at all tables, or at those of the operation's range; first at those that nothing points to yet.
   func scanAll() {
     for list in levels.indices {
       // A look can give tables their level: they leave the list of the unknown, which comes first.
       var position = 0
       while position < levels[list].count {
-        scan(levels[list][position])
+        let place = levels[list][position]
+        if list == 0 || focus.isEmpty || focus.contains(where: tables[place].span.overlaps) { scan(place) }
         position += 1
       }
     }
   }
 
+  /// A root of `level` is there now.
+  func installRoot(_ physical: UInt64, level: Int) {
+    rootLevel = level
+    install(physical, level: level)
+  }
+
   /// A pointer to a table of `level` is there now.
-  func install(_ physical: UInt64, level: Int) {
+  private func install(_ physical: UInt64, level: Int) {
     guard let place = place(of: physical), tables[place].level != level else { return }
     leave(place)
     tables[place].level = max(Self.unknown, level)
@@ -187,7 +223,17 @@ final class EntryWatcher {
     else { return }
     recorder.recordTableInstall(physical, at: table.physical &+ UInt64(index * wordBytes))
     tables[child].parent = table.physical
+    tables[child].span = span(table, index)
     install(physical, level: table.level - 1)
+  }
+
+  /// The IOVAs of a table that a word leads to. Which part of them a root has, where there are several, is not known.
+  private func span(_ table: Table, _ index: Int) -> ClosedRange<UInt64> {
+    guard reference.rootCount == 1, let shift = reference.shift(level: table.level), shift < 64 else {
+      return 0...UInt64.max
+    }
+    let first = table.span.lowerBound | UInt64(index) << UInt64(shift)
+    return first...(first | Bits.lowMask(shift))
   }
 
   @inline(__always)

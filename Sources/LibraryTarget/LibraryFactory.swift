@@ -137,13 +137,18 @@ public struct LibraryFactory: TargetFactory {
     return (try? configuration.schema.configuration(pairs, permissive: true)) ?? configuration
   }
 
-  /// Single words bind an encoder, which a library has not; and code of one Linux version is not that of another.
-  /// Entries of a format that only its specification describes bind that.
   public func isBound(by item: GoldenItem) -> Bool {
-    guard let format = try? format(item.context.format) else { return false }
-    guard case .case = item.content else { return specifications.hasAdded(format.name) }
-    guard format.behaviour == .legacy else { return true }
-    return item.context.behaviour == .legacy && item.context.linuxVersion == format.era
+    library.formats.contains { $0.isBound(by: item, specifications) }
+  }
+}
+
+extension LibraryFormat {
+  /// Whether a golden vector says something about it: single words bind an encoder, which a library has not; and code of
+  /// one Linux version is not that of another. Entries of a format that only its specification describes bind that.
+  public func isBound(by item: GoldenItem, _ specifications: SpecificationLibrary) -> Bool {
+    guard item.context.format == name else { return false }
+    guard case .case = item.content else { return specifications.hasAdded(name) }
+    return behaviour != .legacy || item.context.behaviour == .legacy && item.context.linuxVersion == era
   }
 }
 

@@ -91,9 +91,9 @@ final class LibraryMemory: @unchecked Sendable {
   func changeTop(_ physical: UInt64, _ level: UInt32) {
     watcher?.scanAll()
     // What a new top points to, the old one among it, is linked before walks begin there.
-    if hasTop { watcher?.install(physical, level: Int(level)) }
+    if hasTop { watcher?.installRoot(physical, level: Int(level)) }
     memory.changeTop(to: physical, level: Int(level))
-    watcher?.install(physical, level: Int(level))
+    watcher?.installRoot(physical, level: Int(level))
     hasTop = true
   }
 }

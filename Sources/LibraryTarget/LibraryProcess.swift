@@ -42,7 +42,7 @@ public enum LibraryProcess {
     TestRecord.finished.write(to: stream)
   }
 
-  private static func load(_ path: String) -> Library? {
+  static func load(_ path: String) -> Library? {
     // The supervisor's end is this process's end.
     ptkit_end_with_parent()
     do {

@@ -74,6 +74,7 @@ extension LibraryFactory {
         guard let recorded = table as? RecordedLibraryTable else {
           throw LibraryError("\(name) made a page table without an event log")
         }
+        recorded.watchNarrowly()
         return recorded
       }
     }

@@ -16,6 +16,8 @@ struct Watch: Sendable {
   /// How a process ended other than by itself.
   struct End {
     var problem: String
+    /// Whether it was this one that ended it.
+    var isHang: Bool
     /// The call in flight, and what the process wrote.
     var details: [String]
     /// The operations that it was to run, where it kept a journal.
@@ -67,7 +69,9 @@ struct Watch: Sendable {
     var details: [String] = []
     if let call = calls.call { details.append("during: \(call)") }
     if !calls.configuration.isEmpty { details.append("on a page table of \(calls.configuration)") }
-    return End(problem: hang ?? ending, details: details + said.lines, operations: calls.operations)
+    return End(
+      problem: hang ?? ending, isHang: hang != nil, details: details + said.lines,
+      operations: calls.operations)
   }
 
   private func high(_ descriptor: Int32) -> Int32 {

@@ -5,14 +5,6 @@ import Conformance
 import LibraryTarget
 import PageTable
 
-/// How a kernel tree is built.
-struct KernelTreeOptions {
-  /// What is built, joined by commas; nil for all.
-  var formats: String?
-  /// More options of the build, separated by spaces.
-  var options: String?
-}
-
 /// A library as a side of comparisons.
 private struct LibrarySide {
   var path: String
@@ -180,8 +172,8 @@ private struct Loader {
   }
 
   private mutating func tree(_ path: String) throws -> [LibrarySide] {
-    let tree = KernelTree(path: path, formats: options.formats, options: options.options)
-    if let options = options.options { notes.append("\(path) is built with \(options)") }
+    let tree = KernelTree(path: path, formats: options.formats, options: options.buildOptions)
+    if let options = options.buildOptions { notes.append("\(path) is built with \(options)") }
     return try tree.parts(seed: 0, callLimit: 20).compactMap { part in
       if let preload = part.library.preload, !preloads.contains(preload) { preloads.append(preload) }
       guard let problem = part.problem else { return describe(part.library, part.prefix) }

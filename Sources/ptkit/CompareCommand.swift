@@ -71,18 +71,7 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Run these operations, separated by ';', instead of any others.")
   var operations: String?
 
-  @Option(
-    help: "With ksrc: what is built, names of formats or of source files joined by commas; all when left out."
-  )
-  var formats: String?
-
-  @Option(
-    parsing: .unconditional,
-    help: "With ksrc: more options of Sources/KernelTree/build, separated by spaces.")
-  var buildOptions: String?
-
-  @Option(help: "Seconds that one call of a library may take.")
-  var callLimit = 20.0
+  @OptionGroup var tree: KernelTreeOptions
 
   @Flag(help: "Print the rules by which sides may differ.")
   var rules = false
@@ -105,7 +94,7 @@ struct CompareCommand: ParsableCommand {
   func run() throws {
     if rules { return CompareRules.print(json: json) }
     let sides = try CommandSides(
-      left: left, right: right, KernelTreeOptions(formats: formats, options: buildOptions))
+      left: left, right: right, tree)
     var plan = sides.plan(try chosen(sides), modes)
     if plan.points.isEmpty, sides.problems.isEmpty, let gap = plan.gaps.first, !all {
       throw InputError(gap.reason)
@@ -185,7 +174,7 @@ struct CompareCommand: ParsableCommand {
     for note in sides.notes { output.comment(note) }
     let run = LibraryComparison(
       points: plan.points, operations: list, budget: budget, jobs: jobs,
-      supervisor: CompareSupervisor(preload: sides.preload, callLimit: callLimit))
+      supervisor: CompareSupervisor(preload: sides.preload, callLimit: tree.callLimit))
     run.run { output.report($0, $1) }
     return output.finish(isWhole: false)
   }

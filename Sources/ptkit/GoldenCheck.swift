@@ -8,15 +8,18 @@ import TAP
 struct GoldenCheckCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
-    abstract: "Check golden vectors against the generic implementation and the reference; prints TAP.",
+    abstract: "Check golden vectors against an implementation and the reference; prints TAP.",
     discussion: """
       A point per entry or case. Without paths, all files of the folder $PTKIT_GOLDEN, or of the folder \
       Golden in the working directory or above the binary. A file that does not parse is a failed point, and \
       the exit status is 65. Known divergences are read from DIVERGENCES.md in the folder checked, or in the \
-      default one; in a run over a whole folder, a row of it that no vector needs fails.
+      default one; in a run over a whole folder, a row of it that no vector needs fails. \
+      With --target the vectors bind a library instead of the generic implementation; those that say nothing about \
+      it are skipped.
 
       Example: ptkit golden check Golden/armv8/cases.golden
       Example: ptkit golden check --summary
+      Example: ptkit golden check --target ksrc:/usr/src/linux --summary Golden/vtdss
       """)
 
   @Flag(help: "Print one point per file and configuration.")
@@ -24,6 +27,15 @@ struct GoldenCheckCommand: ParsableCommand {
 
   @OptionGroup
   var formats: AddedFormatOptions
+
+  @Option(
+    help: """
+      What is checked: sim, the generic implementation; lib:FILE[,CONFIGURATION], a library with the interface of \
+      include/ptkit.h; ksrc:FOLDER, the page-table code of a Linux tree, which is built first.
+      """)
+  var target = TargetName.sim
+
+  @OptionGroup var tree: KernelTreeOptions
 
   @Argument(help: "Golden files, or folders of them.", completion: .file())
   var paths: [String] = []
@@ -38,10 +50,18 @@ struct GoldenCheckCommand: ParsableCommand {
     }
     let environment = GoldenEnvironment.kit(try formats.library())
     var plan = GoldenPlan()
-    for file in try GoldenPaths.expand(paths) { plan.add(path: file, environment: environment) }
-    let status = try GoldenCheckRun(
-      plan: plan, environment: environment, divergences: Self.divergences(for: paths), isSummary: summary
-    ).run()
+    let files = try GoldenPaths.expand(paths)
+    for file in files { plan.add(path: file, environment: environment) }
+    var run = GoldenCheckRun(
+      plan: plan, environment: environment, divergences: try Self.divergences(for: paths), isSummary: summary)
+    if target != .sim {
+      let table = GoldenFiles.divergences(for: paths)
+      let libraries = try GoldenLibraries(target, tree, formats, files: files, divergences: table)
+      (run.problems, run.check) = (libraries.problems, libraries.check(plan))
+      // Most rows are about formats and behaviours that a library has not.
+      run.divergences.isFullRun = false
+    }
+    let status = run.run()
     if status != .pass { throw status }
   }
 
@@ -57,23 +77,38 @@ struct GoldenCheckCommand: ParsableCommand {
 struct GoldenCheckRun {
   let plan: GoldenPlan
   let environment: GoldenEnvironment
-  let divergences: (table: Divergences, isFullRun: Bool)
+  var divergences: (table: Divergences, isFullRun: Bool)
   let isSummary: Bool
+  /// What keeps libraries from being checked, by the names of results.
+  var problems: [(name: String, details: [String])] = []
+  /// Checks a group; nil for the kit's own implementations.
+  var check: ((GoldenGroup) -> GoldenGroupReport)?
+
+  init(
+    plan: GoldenPlan, environment: GoldenEnvironment, divergences: (table: Divergences, isFullRun: Bool),
+    isSummary: Bool
+  ) {
+    self.plan = plan
+    self.environment = environment
+    self.divergences = divergences
+    self.isSummary = isSummary
+  }
 
   /// Prints the stream; returns the exit status.
   func run() -> ExitStatus {
     let checker = GoldenChecker(environment: environment, divergences: divergences.table)
-    let points = plan.failures.count + (isSummary ? plan.groups.count : plan.itemCount)
+    let points = problems.count + plan.failures.count + (isSummary ? plan.groups.count : plan.itemCount)
     let writer = TAPWriter(plan: points + (divergences.isFullRun ? 1 : 0))
     for failure in plan.failures {
       ErrorStream.put("Error: \(failure.error)\n")
       writer.report(TAPResult(failure.name, .error, details: ["\(failure.error)"]))
     }
+    for problem in problems { writer.report(TAPResult(problem.name, .error, details: problem.details)) }
     var applied: Set<Int> = []
     var tally = GoldenTally()
     for group in plan.groups {
       writer.start(group.name)
-      let report = checker.check(group)
+      let report = check?(group) ?? checker.check(group)
       tally += report.tally
       for item in report.items { applied.formUnion(item.appliedDivergences) }
       for result in isSummary ? [report.result] : report.items.map(\.result) { writer.report(result) }

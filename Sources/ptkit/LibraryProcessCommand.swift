@@ -27,10 +27,14 @@ struct LibraryProcessCommand: ParsableCommand {
   @OptionGroup
   var vectors: GoldenOptions
 
+  @Flag(help: "Check golden vectors, which standard input has.")
+  var checkVectors = false
+
   @Argument(help: "The library.")
   var path = ""
 
   func run() throws {
+    if checkVectors { return try LibraryProcess.golden(try formats.library()) }
     if compare { return LibraryProcess.compare(.embedded) }
     guard !describe else { return LibraryProcess.describe(path: path) }
     let specifications = try formats.library()

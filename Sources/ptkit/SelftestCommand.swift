@@ -45,7 +45,10 @@ struct SelftestCommand: ParsableCommand {
   )
   var formats: String?
 
-  @Option(help: "With ksrc: more options of Sources/KernelTree/build, separated by spaces.")
+  // The value begins with dashes.
+  @Option(
+    parsing: .unconditional, help: "With ksrc: more options of Sources/KernelTree/build, separated by spaces."
+  )
   var buildOptions: String?
 
   @OptionGroup
