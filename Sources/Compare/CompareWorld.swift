@@ -73,6 +73,11 @@ final class CompareWorld {
     return word
   }
 
+  /// Whether the right side is not asked for the translation of an IOVA.
+  func skipsTranslation(of iova: UInt64) -> Bool {
+    iova == .max && operationRules.contains(LegacyRule.lastByte.rawValue)
+  }
+
   var hasWordRules: Bool { !wordRules.isEmpty }
 
   /// What a leaf means to the hardware on the right side: the left side's word as the rules change it.

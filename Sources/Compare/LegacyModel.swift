@@ -58,6 +58,7 @@ struct LegacyModel: Predictor {
     case .unmap(let iova, let length): return .unmapped(unmap(iova, length))
     case .phys(let iova):
       if !isInside(iova, 1) { skipped = .outOfRange }
+      if world.skipsTranslation(of: iova) { skipped = .lastByte }
       return .physical(leaves.leaf(at: iova).map { $0.pa &+ (iova &- $0.start) })
     case .mapPages, .unmapPages:
       skipped = .singleCalls
