@@ -71,11 +71,11 @@ private struct Laws {
     }
   }
 
-  /// A range of few pages, of many, or one that large leaves fit into.
+  /// A range of few pages, of many, or one that large leaves fit into, which has a place of its own to find free.
   private mutating func range() -> (start: UInt64, length: UInt64) {
     let place = UInt64(random.below(2048))
     if random.chance(20) {
-      return ((1 << 24 | place & ~511) * granule, UInt64(1 + random.below(2)) * 512 * granule)
+      return ((1 << 24 | 1 << 12 | place & ~511) * granule, UInt64(1 + random.below(2)) * 512 * granule)
     }
     return ((1 << 24 | place) * granule, UInt64(1 + random.below(random.chance(20) ? 700 : 8)) * granule)
   }

@@ -52,13 +52,15 @@ struct AddedFormatLibraryTests {
   }
 
   /// Builds the example under the other name, with one text in the place of another, and tests it.
-  private func selftest(_ names: String, old: String = "", new: String = "") throws -> Run {
+  private func selftest(
+    _ names: String, old: String = "", new: String = "", change: (String) -> String = { $0 }
+  ) throws -> Run {
     let sources = Places.repository.appendingPathComponent("Sources/Example/sv.c")
     var text = try String(contentsOf: sources, encoding: .utf8)
       .replacingOccurrences(of: "\"riscv64", with: "\"falcon")
     try #require(old.isEmpty || text.contains(old), "the example has no '\(old)'")
     text = text.replacingOccurrences(of: old, with: new)
-    let source = try scratch.write(text, to: "sv.c")
+    let source = try scratch.write(change(text), to: "sv.c")
     let library = scratch.path("sv.so").path
     let include = Places.repository.appendingPathComponent("include").path
     let build = try Run.program(
@@ -90,6 +92,24 @@ struct AddedFormatLibraryTests {
     #expect(run.status == 0, "\(run.output)")
     #expect(run.points.dropFirst().allSatisfy { $0.name.hasSuffix(".laws") })
     #expect(run.points.count == 4)
+  }
+
+  @Test(
+    "the laws alone see wrong output addresses, at the upper end and in large leaves",
+    arguments: [
+      // Bit 55 is lost both ways; a large leaf loses its lowest bit.
+      ("(word & WORD_PPN) << 2", "(word & WORD_PPN) << 2 & ~(1ull << 55)"),
+      (
+        "leaf_word(pa + done, protection)",
+        "leaf_word((pa + done) & ~(level ? 1ull << 21 : 0), protection)"
+      ),
+    ])
+  func lawsSee(old: String, new: String) throws {
+    let run = try selftest("semantics.falcon.va-39.oa-56.laws", old: old, new: new) {
+      $0.replacingOccurrences(of: "\"falcon:va=39\"", with: "\"falcon:va=39,oa=56\"")
+    }
+    #expect(run.status == 1)
+    #expect(run.output.contains("# phys 0x"), "\(run.output)")
   }
 
   @Test("a wrong bit is found by golden entries, by images and by walks, and shown beside the right one")
