@@ -25,6 +25,7 @@ help:
 	@echo 'make build   build .build/release/ptkit'
 	@echo 'make test    run the tests of the kit itself (uses deps)'
 	@echo 'make bench   measure the generic algorithms; prints a table'
+	@echo 'make bench KSRC=FOLDER  the same beside the page-table code of a Linux tree, built by gcc and by clang'
 	@echo 'make compare-long  compare the generic algorithms with both other sides for as long as asked; prints TAP'
 	@echo 'make tsan    run the concurrency tests under ThreadSanitizer; prints TAP'
 	@echo 'make deps    install missing Debian packages (as root), or print the command'
@@ -63,7 +64,7 @@ test: deps $(PTKIT)
 	@.ci/check-selftests $(PTKIT)
 
 bench: $(PTKIT)
-	@$(PTKIT) bench $(ARGS)
+	@$(PTKIT) bench $(target) $(ARGS)
 
 # OPS random operations for each pair of sides, or TIME seconds; SHARD=i/n runs one part of n, JOBS threads.
 OPS ?= 25000

@@ -53,7 +53,10 @@ let package = Package(
     ),
     .target(
       name: "Benchmarks",
-      dependencies: ["PageTable", "Reference", "GenericPT", "LegacyPT", "Simulator", "Conformance"]
+      dependencies: [
+        "CPTKit", "PageTable", "Reference", "GenericPT", "LegacyPT", "Simulator", "Conformance",
+        "LibraryTarget",
+      ]
     ),
     // The interface for implementations in C, and what runs one in a process of its own.
     .systemLibrary(name: "CPTKit", path: "Sources/CPTKit"),

@@ -113,7 +113,7 @@ public struct BenchmarkReport: Hashable, Sendable, Codable {
 
   private static let widths = [34, 12, 8, 7, 7, 6, 10, 7, 7, 6, 10, 8]
 
-  private static func row(_ cells: [String], _ widths: [Int] = widths) -> String {
+  static func row(_ cells: [String], _ widths: [Int] = widths) -> String {
     var line = ""
     for (position, (cell, width)) in zip(cells, widths).enumerated() {
       let padding = String(repeating: " ", count: max(0, width - cell.count))
@@ -125,7 +125,7 @@ public struct BenchmarkReport: Hashable, Sendable, Codable {
   }
 
   /// A number with a fixed count of decimals.
-  private static func text(_ value: Double, _ decimals: Int = 1) -> String {
+  static func text(_ value: Double, _ decimals: Int = 1) -> String {
     guard value.isFinite else { return "-" }
     if value < 0 { return "-" + text(-value, decimals) }
     var scale = 1.0

@@ -77,9 +77,9 @@ public protocol PageTableFormat: Sendable {
   func tableAddress(_ entry: UInt64, level: Int) -> UInt64
 
   /// The bits that a protection sets in leaves, the same at every level.
-  ///
-  /// - Throws: the errno with which Linux refuses the protection.
-  func attributes(_ protection: Protection) throws(LinuxErrno) -> UInt64
+  func attributeBits(_ protection: Protection) -> UInt64
+  /// The errno with which Linux refuses a protection; nil where it does not.
+  func refusal(of protection: Protection) -> LinuxErrno?
   /// Everything of a leaf word but its address field.
   func leafBits(sizeLog2: Int, level: Int, attributes: UInt64) -> UInt64
   /// The address field of a word; bits beyond the field are dropped, as the C's field macros do.
@@ -143,6 +143,19 @@ extension PageTableFormat {
   @inlinable public func isDirty(_ entry: UInt64) -> Bool { false }
   @inlinable public func dirtied(_ entry: UInt64) -> UInt64 { entry }
   @inlinable public func cleaned(_ entry: UInt64) -> UInt64 { entry }
+
+  @inlinable @inline(__always)
+  public func refusal(of protection: Protection) -> LinuxErrno? { nil }
+
+  /// The bits that a protection sets in leaves. Not itself a requirement: calls of those that throw are not
+  /// specialised for a format.
+  ///
+  /// - Throws: the errno with which Linux refuses the protection.
+  @inlinable @inline(__always)
+  public func attributes(_ protection: Protection) throws(LinuxErrno) -> UInt64 {
+    if let errno = refusal(of: protection) { throw errno }
+    return attributeBits(protection)
+  }
 
   /// The word of a leaf, the first one of a contiguous entry whose words differ.
   @inlinable @inline(__always)

@@ -18,7 +18,7 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
   private let behaviour: LibraryBehaviour
   private let reference: ReferenceFormat?
   private let pages: () -> Int
-  private var table: OpaquePointer?
+  private(set) var table: OpaquePointer?
   /// The bits of a length that make it no multiple of a page, where such lengths are kept from the library.
   private var guardedBits: UInt64 = 0
   fileprivate var notes: [OperationNote] = []

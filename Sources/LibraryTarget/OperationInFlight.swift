@@ -39,7 +39,8 @@ public final class CallPage: @unchecked Sendable {
     (place + utf8.count).storeBytes(of: 0, as: UInt8.self)
   }
 
-  /// Something other than an operation begins: 100 create, 101 destroy, 102 roots.
+  /// Something other than an operation begins: 100 create, 101 destroy, 102 roots, 103 and 104 maps and unmaps that are
+  /// timed.
   func begin(_ kind: UInt64) { begin(kind, 0, 0, 0, 0, 0) }
 
   func begin(_ operation: Operation) {
@@ -74,6 +75,8 @@ public final class CallPage: @unchecked Sendable {
     case 100: return "create"
     case 101: return "destroy"
     case 102: return "roots"
+    case 103: return "maps that are timed"
+    case 104: return "unmaps that are timed"
     default:
       let words = UnsafeRawPointer(slots + 1).loadUnaligned(as: OperationWords.self)
       return words.operation.map { "\($0)" }

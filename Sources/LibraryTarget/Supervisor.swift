@@ -49,18 +49,31 @@ public struct Supervisor: Sendable {
 
   /// Runs tests in their order, and reports each.
   public func run(_ names: [String], report: (String, SelftestOutcome) -> Void) {
+    let arguments = ["library-process", "--seed", "\(seed)"] + options + [path]
+    ask(arguments, names, again: "ptkit selftest --seed \(Numbers.hex(seed))") { name, outcome in
+      report(name, named(outcome))
+    }
+  }
+
+  /// Has a process deal with names in their order, and reports the outcome of each.
+  ///
+  /// - Parameters:
+  ///   - arguments: those of the process.
+  ///   - again: the command that repeats with a name what ended the process; nil for none.
+  public func ask(
+    _ arguments: [String], _ names: [String], again: String? = nil,
+    report: (String, SelftestOutcome) -> Void
+  ) {
     var left = names[...]
     while !left.isEmpty {
       var refusal: String?
       var problem: [String]
       do {
-        let end = try watch.run(
-          ["library-process", "--seed", "\(seed)"] + options + [path], Array(left)
-        ) { fields in
+        let end = try watch.run(arguments, Array(left)) { fields in
           switch TestRecord(fields) {
           case .outcome(let name, let outcome) where name == left.first:
             left = left.dropFirst()
-            report(name, named(outcome))
+            report(name, outcome)
           case .refused(let reason): refusal = reason
           default: break
           }
@@ -74,12 +87,8 @@ public struct Supervisor: Sendable {
         return
       }
       guard let name = left.popFirst() else { return }
-      report(name, .fail(details: problem + [again(name)]))
+      report(name, .fail(details: problem + (again.map { ["\($0) \(name)"] } ?? [])))
     }
-  }
-
-  private func again(_ name: String) -> String {
-    "\(command) --seed \(Numbers.hex(seed)) \(name)"
   }
 
   private var command: String { (["ptkit selftest --target lib:\(path)"] + options).joined(separator: " ") }

@@ -6,6 +6,7 @@ import Conformance
 import Foundation
 import PageTable
 import ReferenceSpecs
+import TAP
 
 /// `ptkit bench`: what map and unmap cost, beside what they must cost.
 struct Bench: ParsableCommand {
@@ -16,7 +17,11 @@ struct Bench: ParsableCommand {
       single leaves, a check and fill or clear of the words for runs. Then the drivers' own code of older Linux beside
       the generic algorithms, as the kernel's patch series print it. Compare ratios, not nanoseconds.
 
+      With --target, the page-table code of a Linux tree, built by gcc and by clang, or a library stands beside the
+      generic algorithms and the kit's model of drivers' own code, in one process and one run.
+
       Example: ptkit bench amdv1 armv8:granule=16k --json
+      Example: ptkit bench --target ksrc:/path/to/linux riscv64
       """)
 
   @Argument(
@@ -36,12 +41,28 @@ struct Bench: ParsableCommand {
     help: "Golden files or folders to time; the project's Golden when left out, none when it is not there.")
   var golden: String?
 
+  @Option(
+    help: """
+      What is timed: sim, the generic algorithms; lib:FILE[,CONFIGURATION], a library with the interface of \
+      include/ptkit.h beside them; ksrc:FOLDER, the page-table code of a Linux tree, which is built first.
+      """)
+  var target = TargetName.sim
+
+  @Option(
+    help: "With ksrc: what is built, names of formats or of source files joined by commas; all when left out."
+  )
+  var formats: String?
+
+  @Option(help: "With ksrc: more options of Sources/KernelTree/build, separated by spaces.")
+  var buildOptions: String?
+
   func validate() throws {
     guard (1...1_000_000).contains(rounds) else { throw ValidationError("--rounds takes 1 to 1000000") }
     guard (0...256).contains(tebibytes) else { throw ValidationError("--stress takes 0 to 256 TiB") }
   }
 
   func run() throws {
+    if target != .sim { return try runTarget() }
     var report = BenchmarkReport()
     for configuration in try chosen() {
       report.maps += try MapBenchmark.run(configuration, rounds: rounds)
@@ -54,13 +75,26 @@ struct Bench: ParsableCommand {
     if golden != nil || FileManager.default.fileExists(atPath: path) {
       report.golden = try GoldenBenchmark.run(paths: [path], library: .embedded)
     }
-    if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      print(String(decoding: try encoder.encode(report), as: UTF8.self))
-    } else {
-      for line in report.lines { print(line) }
+    try put(report, report.lines)
+  }
+
+  private func runTarget() throws {
+    let bench = TargetBench(
+      target: target, formats: formats, options: buildOptions, configurations: configurations, rounds: rounds)
+    let report = try bench.run()
+    try put(report, report.lines)
+    for failure in report.failures { ErrorStream.put("Error: \(failure)\n") }
+    if !report.failures.isEmpty { throw ExitStatus.failure }
+  }
+
+  private func put(_ report: some Encodable, _ lines: [String]) throws {
+    guard json else {
+      for line in lines { print(line) }
+      return
     }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    print(String(decoding: try encoder.encode(report), as: UTF8.self))
   }
 
   private func chosen() throws -> [Configuration] {

@@ -47,7 +47,7 @@ struct KernelTree {
     "ksrc." + String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") ? $0 : "_" })
   }
 
-  private func pairs(_ path: String) throws -> [(String, String)] {
+  func pairs(_ path: String) throws -> [(String, String)] {
     try FileText.lines(path).compactMap { line in
       let words = line.split(separator: "\t", maxSplits: 1).map(String.init)
       return words.count == 2 ? (words[0], words[1]) : nil
@@ -55,7 +55,7 @@ struct KernelTree {
   }
 
   /// A file of Sources/KernelTree: in the working directory, or above the binary.
-  private func file(_ name: String) throws -> String {
+  func file(_ name: String) throws -> String {
     let inside = "Sources/KernelTree/\(name)"
     if access(inside, R_OK) == 0 { return inside }
     var folder = GoldenFiles.executablePath?[...] ?? ""

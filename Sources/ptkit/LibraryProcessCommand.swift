@@ -18,6 +18,12 @@ struct LibraryProcessCommand: ParsableCommand {
   @Option(help: "The seed of random numbers.", transform: Arguments.word)
   var seed: UInt64 = 0x5eed
 
+  @Option(help: "Time map and unmap of configurations, in this many rounds.")
+  var bench: Int?
+
+  @Option(help: "A further library to time.")
+  var beside: [String] = []
+
   @Flag(help: "Run comparisons, which standard input has.")
   var compare = false
 
@@ -36,6 +42,7 @@ struct LibraryProcessCommand: ParsableCommand {
   func run() throws {
     if checkVectors { return try LibraryProcess.golden(try formats.library()) }
     if compare { return LibraryProcess.compare(.embedded) }
+    if let rounds = bench { return TargetBench.answer(paths: [path] + beside, rounds: rounds) }
     guard !describe else { return LibraryProcess.describe(path: path) }
     let specifications = try formats.library()
     try LibraryProcess.run(path: path, seed: seed, specifications: specifications) { formats, names in

@@ -87,8 +87,11 @@ struct FaultyFormat<Base: PageTableFormat>: PageTableFormat {
     fault.address == nil && base.isLinear(first: first, last: last)
   }
 
-  func attributes(_ protection: Protection) throws(LinuxErrno) -> UInt64 {
-    try base.attributes(fault.protection?(protection) ?? protection)
+  func attributeBits(_ protection: Protection) -> UInt64 {
+    base.attributeBits(fault.protection?(protection) ?? protection)
+  }
+  func refusal(of protection: Protection) -> LinuxErrno? {
+    base.refusal(of: fault.protection?(protection) ?? protection)
   }
 
   func leafBits(sizeLog2: Int, level: Int, attributes: UInt64) -> UInt64 {

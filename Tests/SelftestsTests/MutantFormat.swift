@@ -94,9 +94,11 @@ struct MutantFormat<Base: PageTableFormat, Constant: ConstantFault>: PageTableFo
   }
   func isLinear(first: UInt64, last: UInt64) -> Bool { base.isLinear(first: first, last: last) }
 
-  func attributes(_ protection: Protection) throws(LinuxErrno) -> UInt64 {
-    let grantsAll = fault == .readGrantsWrite && protection.contains(.read)
-    return try base.attributes(grantsAll ? protection.union(.write) : protection)
+  func attributeBits(_ protection: Protection) -> UInt64 { base.attributeBits(granted(protection)) }
+  func refusal(of protection: Protection) -> LinuxErrno? { base.refusal(of: granted(protection)) }
+
+  private func granted(_ protection: Protection) -> Protection {
+    fault == .readGrantsWrite && protection.contains(.read) ? protection.union(.write) : protection
   }
 
   func leafBits(sizeLog2: Int, level: Int, attributes: UInt64) -> UInt64 {

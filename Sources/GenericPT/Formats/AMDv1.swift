@@ -104,7 +104,7 @@ public struct AMDFormat<Granule: AMDGranule>: PageTableFormat {
   }
 
   @inlinable @inline(__always)
-  public func attributes(_ protection: Protection) throws(LinuxErrno) -> UInt64 {
+  public func attributeBits(_ protection: Protection) -> UInt64 {
     var bits = forceCoherence
     if protection.contains(.read) { bits |= Self.readable }
     if protection.contains(.write) { bits |= Self.writable }

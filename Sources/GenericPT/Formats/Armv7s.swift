@@ -73,7 +73,7 @@ public struct Armv7s: PageTableFormat {
 
   /// The bits of a small page; `leafBits` puts them where other leaves have them.
   @inlinable @inline(__always)
-  public func attributes(_ protection: Protection) throws(LinuxErrno) -> UInt64 {
+  public func attributeBits(_ protection: Protection) -> UInt64 {
     var bits = Self.notGlobal | Self.shareable
     // The index {TEX[0], C, B} into the remapped types, as Linux fills them: 1 device, 4 non-cacheable, 7 write-back.
     if protection.contains(.mmio) {

@@ -128,7 +128,7 @@ public struct Armv8<Granule: ArmGranule>: PageTableFormat {
   }
 
   @inlinable @inline(__always)
-  public func attributes(_ protection: Protection) throws(LinuxErrno) -> UInt64 {
+  public func attributeBits(_ protection: Protection) -> UInt64 {
     var bits = Self.accessFlag
     bits |= protection.contains(.cache) ? Self.innerShareable : Self.outerShareable
     if protection.contains(.noexec) { bits |= Self.executeNever }

@@ -117,7 +117,7 @@ public struct DART<Page: DARTPage, Version: DARTVersion>: PageTableFormat {
   public func possibleSizes(level: Int) -> UInt64 { level == 0 ? Bits.bit(Self.granuleLog2) : 0 }
 
   @inlinable @inline(__always)
-  public func attributes(_ protection: Protection) throws(LinuxErrno) -> UInt64 {
+  public func attributeBits(_ protection: Protection) -> UInt64 {
     Version.attributes(protection)
   }
 

@@ -41,7 +41,7 @@ public struct Mali: PageTableFormat {
   public func possibleSizes(level: Int) -> UInt64 { level <= 2 ? Bits.bit(Self.itemLog2(level: level)) : 0 }
 
   @inlinable @inline(__always)
-  public func attributes(_ protection: Protection) throws(LinuxErrno) -> UInt64 {
+  public func attributeBits(_ protection: Protection) -> UInt64 {
     var bits = Self.outerShareable
     if protection.contains(.read) { bits |= Self.read }
     if protection.contains(.write) { bits |= Self.write }

@@ -47,7 +47,7 @@ public struct RISCV: PageTableFormat {
   }
 
   @inlinable @inline(__always)
-  public func attributes(_ protection: Protection) throws(LinuxErrno) -> UInt64 {
+  public func attributeBits(_ protection: Protection) -> UInt64 {
     // Accessed and dirty are set beforehand: hardware need not update them.
     var bits = Self.user | Self.accessed
     if protection.contains(.write) { bits |= Self.writable | Self.readable | Self.dirty }

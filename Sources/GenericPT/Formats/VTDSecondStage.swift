@@ -42,16 +42,17 @@ public struct VTDSecondStage: PageTableFormat {
   }
 
   @inlinable @inline(__always)
-  public func attributes(_ protection: Protection) throws(LinuxErrno) -> UInt64 {
+  public func attributeBits(_ protection: Protection) -> UInt64 {
     var bits = snoopBits
     if protection.contains(.read) { bits |= Self.readable }
-    if protection.contains(.write) {
-      bits |= Self.writable
-    } else if forceWriteable {
-      // The parent of a nested table must be writable (erratum 772415).
-      throw .einval
-    }
+    if protection.contains(.write) { bits |= Self.writable }
     return bits
+  }
+
+  /// The parent of a nested table must be writable (erratum 772415).
+  @inlinable @inline(__always)
+  public func refusal(of protection: Protection) -> LinuxErrno? {
+    forceWriteable && !protection.contains(.write) ? .einval : nil
   }
 
   @inlinable @inline(__always)

@@ -42,7 +42,7 @@ public struct X86: PageTableFormat {
   }
 
   @inlinable @inline(__always)
-  public func attributes(_ protection: Protection) throws(LinuxErrno) -> UInt64 {
+  public func attributeBits(_ protection: Protection) -> UInt64 {
     // Accessed and dirty are set beforehand: the IOMMU then never has to write the table.
     var bits = Self.user | Self.accessed
     if protection.contains(.write) { bits |= Self.writable | Self.dirty }

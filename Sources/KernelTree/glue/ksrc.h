@@ -79,7 +79,9 @@ static inline struct ksrc_table *ksrc_enter(struct ptkit_table *opaque)
 {
 	struct ksrc_table *table = (struct ksrc_table *)opaque;
 
+#ifndef KSRC_BENCH
 	ksrc_current = &table->memory;
+#endif
 	return table;
 }
 

@@ -55,6 +55,11 @@ static int try_backend(const struct ksrc_backend *backend, const char *text, con
 
 	if (result)
 		return result;
+#ifdef KSRC_BENCH
+	if (ksrc_current)
+		return ksrc_refuse(&config, -EBUSY, "built for ptkit bench, this has one page table at a time");
+	ksrc_offset = (unsigned long)host->window - host->window_physical;
+#endif
 	table = new_table(backend, host);
 	if (!table)
 		return ksrc_refuse(&config, -ENOMEM, "no memory for the table's descriptor");

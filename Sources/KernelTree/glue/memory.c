@@ -4,7 +4,12 @@
 
 #include "ksrc.h"
 
+#ifdef KSRC_BENCH
+const struct ksrc_memory *ksrc_current;
+unsigned long ksrc_offset;
+#else
 __thread const struct ksrc_memory *ksrc_current __attribute__((tls_model("initial-exec")));
+#endif
 
 /* Whether the harness has refused an allocation since the last question. */
 static __thread bool memory_was_short __attribute__((tls_model("initial-exec")));

@@ -19,7 +19,13 @@ struct ksrc_memory {
 	int amd_levels; /* amd_iommu_gpt_level of this table */
 };
 
+#ifdef KSRC_BENCH
+/* As in the kernel, what is timed knows one physical memory, at an offset. So there is one page table at a time. */
+extern const struct ksrc_memory *ksrc_current __attribute__((visibility("hidden")));
+extern unsigned long ksrc_offset __attribute__((visibility("hidden")));
+#else
 extern __thread const struct ksrc_memory *ksrc_current __attribute__((tls_model("initial-exec")));
+#endif
 
 #define PAGE_SHIFT 12
 #undef PAGE_SIZE
@@ -31,6 +37,10 @@ extern __thread const struct ksrc_memory *ksrc_current __attribute__((tls_model(
 #define PFN_PHYS(number) ((phys_addr_t)(number) << PAGE_SHIFT)
 #define PHYS_PFN(address) ((unsigned long)((address) >> PAGE_SHIFT))
 
+#ifdef KSRC_BENCH
+static inline phys_addr_t virt_to_phys(const volatile void *address) { return (unsigned long)address - ksrc_offset; }
+static inline void *phys_to_virt(phys_addr_t physical) { return (void *)(physical + ksrc_offset); }
+#else
 static inline phys_addr_t virt_to_phys(const volatile void *address)
 {
 	const struct ksrc_memory *memory = ksrc_current;
@@ -48,6 +58,7 @@ static inline void *phys_to_virt(phys_addr_t physical)
 		return (void *)(memory->window + offset);
 	return (void *)((physical & ~(0xffffULL << 48)) | (0xdeadULL << 48));
 }
+#endif
 
 #define __pa(address) virt_to_phys((const volatile void *)(address))
 #define __va(physical) phys_to_virt(physical)
