@@ -52,7 +52,8 @@ SPEC ?=
 GOLDEN ?=
 space := $(subst ,, )
 comma := ,
-target = $(if $(KSRC),--target ksrc:$(KSRC) $(if $(FORMATS),--formats $(subst $(space),$(comma),$(strip $(FORMATS)))) \
+tree = $(if $(KSRC),--target ksrc:$(KSRC) $(if $(FORMATS),--formats $(subst $(space),$(comma),$(strip $(FORMATS)))))
+target = $(if $(KSRC),$(tree) \
   $(if $(SPEC),--spec $(SPEC)) $(if $(GOLDEN),--golden $(GOLDEN)))
 
 check: $(PTKIT)
@@ -64,7 +65,7 @@ test: deps $(PTKIT)
 	@.ci/check-selftests $(PTKIT)
 
 bench: $(PTKIT)
-	@$(PTKIT) bench $(target) $(ARGS)
+	@$(PTKIT) bench $(tree) $(ARGS)
 
 # OPS random operations for each pair of sides, or TIME seconds; SHARD=i/n runs one part of n, JOBS threads.
 OPS ?= 25000

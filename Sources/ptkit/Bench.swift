@@ -53,7 +53,10 @@ struct Bench: ParsableCommand {
   )
   var formats: String?
 
-  @Option(help: "With ksrc: more options of Sources/KernelTree/build, separated by spaces.")
+  // Its value starts with dashes.
+  @Option(
+    parsing: .unconditional,
+    help: "With ksrc: more options of Sources/KernelTree/build, separated by spaces.")
   var buildOptions: String?
 
   func validate() throws {
