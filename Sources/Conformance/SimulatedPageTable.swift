@@ -46,6 +46,8 @@ public final class SimulatedPageTable<Format: PageTableFormat>: SimulatedTarget 
   /// The implementation.
   public let table: GenericPageTable<Format, RecordingMemory>
   private var notes: [OperationNote] = []
+  /// What gathered operations have left to a sync.
+  var gather = Gather()
 
   /// Makes an empty page table in a machine of its own.
   ///

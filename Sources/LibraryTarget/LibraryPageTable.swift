@@ -126,7 +126,10 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
 
   // MARK: Calls
 
-  fileprivate final func call(_ operation: Operation) -> OperationResult {
+  /// - Parameter gather: what unmaps and readings of dirty bits leave their invalidation to; nil for none.
+  final func call(_ operation: Operation, gather: UnsafeMutablePointer<ptkit_gather>? = nil)
+    -> OperationResult
+  {
     guard let table else { return .none }
     if case .allocationBudget(let pages) = operation {
       machine.allocationBudget = pages
@@ -148,7 +151,7 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
       }
       let result = mapPages(table, iova, pa, pageSize, count, protection.rawValue, &number)
       return Self.result(result, mapped: number)
-    case .unmap(let iova, let length): return .unmapped(functions.unmap(table, iova, length, nil))
+    case .unmap(let iova, let length): return .unmapped(functions.unmap(table, iova, length, gather))
     case .unmapPages(let iova, let pageSize, let count):
       guard let unmapPages = functions.unmap_pages else {
         let (length, overflow) = pageSize.multipliedReportingOverflow(by: count)
@@ -160,7 +163,7 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
     case .setDirty(let iova):
       let result = functions.set_dirty?(table, iova) ?? Self.unsupported
       return result == Self.unsupported && readsDirty(table) ? deviceWrites(iova) : Self.result(result)
-    case .dirty(let iova, let length, let clear): return readDirty(table, iova, length, clear: clear)
+    case .dirty(let iova, let length, let clear): return readDirty(table, iova, length, clear: clear, gather)
     case .allocationBudget: return .none
     }
   }
@@ -183,9 +186,10 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
     return .okMapped(done)
   }
 
-  private func readDirty(_ table: OpaquePointer, _ iova: UInt64, _ length: UInt64, clear: Bool)
-    -> OperationResult
-  {
+  private func readDirty(
+    _ table: OpaquePointer, _ iova: UInt64, _ length: UInt64, clear: Bool,
+    _ gather: UnsafeMutablePointer<ptkit_gather>?
+  ) -> OperationResult {
     guard let dirty = library.functions.dirty else { return .failed(.eopnotsupp) }
     var ranges: [DirtyRange] = []
     let result = withUnsafeMutablePointer(to: &ranges) { list in
@@ -194,7 +198,7 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
         { context, iova, length in
           context?.assumingMemoryBound(to: [DirtyRange].self).pointee.append(
             DirtyRange(iova: iova, length: length))
-        }, list, nil)
+        }, list, gather)
     }
     return result == 0 ? .dirty(ranges) : Self.result(result)
   }
@@ -202,7 +206,7 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
   /// Whether the format tracks what devices write. Asked at the start of the space: AMD's own code of Linux 6.12 loops over
   /// holes at its end.
   private func readsDirty(_ table: OpaquePointer) -> Bool {
-    readDirty(table, 0, 0x1000, clear: false) != .failed(.eopnotsupp)
+    readDirty(table, 0, 0x1000, clear: false, nil) != .failed(.eopnotsupp)
   }
 
   /// What hardware does on a write: drivers read dirty state, and have nothing that sets it.
@@ -221,12 +225,23 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
       let place = machine.bytes(at: step.physical, count: reference.wordBytes)?.baseAddress
     else { return .failed(.eopnotsupp) }
     let mutable = UnsafeMutableRawPointer(mutating: place)
+    // Arm's hardware clears a bit.
+    let bits = clean ^ dirty
+    let written = step.word & ~bits | dirty & bits
     if reference.wordBytes == 8 {
-      mutable.storeBytes(of: step.word | (clean ^ dirty), as: UInt64.self)
+      mutable.storeBytes(of: written, as: UInt64.self)
     } else {
-      mutable.storeBytes(of: UInt32(truncatingIfNeeded: step.word | (clean ^ dirty)), as: UInt32.self)
+      mutable.storeBytes(of: UInt32(truncatingIfNeeded: written), as: UInt32.self)
     }
     return .ok
+  }
+
+  /// Invalidates what was gathered.
+  final func synchronize(_ gather: UnsafeMutablePointer<ptkit_gather>) {
+    guard let table else { return }
+    calls.begin(105)
+    library.functions.sync(table, gather)
+    calls.end()
   }
 
   private static let unsupported = 0 &- LinuxErrno.eopnotsupp.rawValue
@@ -260,10 +275,14 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
 /// The same with a log of what happens to table memory.
 public final class RecordedLibraryTable: LibraryPageTable, LegacyTarget, @unchecked Sendable {
   public let recorder: RecordingMemory
+  /// What gathered operations have left to a sync; its size is 0 while it is closed.
+  let gather: UnsafeMutablePointer<ptkit_gather>
 
   fileprivate init(_ maker: LibraryTableMaker, _ machine: SimulatedMachine) throws {
     let recorder = RecordingMemory(machine: machine, incoherent: maker.isIncoherent)
     self.recorder = recorder
+    gather = .allocate(capacity: 1)
+    gather.initialize(to: ptkit_gather())
     let host = LibraryMemory(recorder, machine: machine)
     if let reference = maker.reference { host.watcher = EntryWatcher(reference, recorder) }
     try super.init(maker, host, machine) { recorder.livePages }
@@ -272,6 +291,8 @@ public final class RecordedLibraryTable: LibraryPageTable, LegacyTarget, @unchec
     if !host.hasTop { for root in roots { host.changeTop(root.physical, UInt32(root.level)) } }
     _ = recorder.takeNotes()
   }
+
+  deinit { gather.deallocate() }
 
   /// From here on, an operation's writes are looked for where it may write alone: several times faster.
   public func watchNarrowly() { host.watcher?.isNarrow = true }

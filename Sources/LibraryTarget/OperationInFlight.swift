@@ -20,6 +20,15 @@ public final class CallPage: @unchecked Sendable {
     self.page = page
   }
 
+  /// One that no other process sees; nil where the host refuses.
+  public init?() {
+    guard
+      let page = mmap(nil, Self.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      page != MAP_FAILED
+    else { return nil }
+    self.page = page
+  }
+
   deinit { munmap(page, Self.bytes) }
 
   private var slots: UnsafeMutablePointer<UInt64> { page.assumingMemoryBound(to: UInt64.self) }
@@ -40,7 +49,7 @@ public final class CallPage: @unchecked Sendable {
   }
 
   /// Something other than an operation begins: 100 create, 101 destroy, 102 roots, 103 and 104 maps and unmaps that are
-  /// timed.
+  /// timed, 105 sync.
   func begin(_ kind: UInt64) { begin(kind, 0, 0, 0, 0, 0) }
 
   func begin(_ operation: Operation) {
@@ -77,6 +86,7 @@ public final class CallPage: @unchecked Sendable {
     case 102: return "roots"
     case 103: return "maps that are timed"
     case 104: return "unmaps that are timed"
+    case 105: return "sync"
     default:
       let words = UnsafeRawPointer(slots + 1).loadUnaligned(as: OperationWords.self)
       return words.operation.map { "\($0)" }

@@ -16,6 +16,7 @@ public enum Selftests {
       + configurations.flatMap(WalkerTests.tests)
       + SemanticsTests.tests(configurations)
       + configurations.flatMap(EventTests.tests)
+      + configurations.flatMap(GatherTests.tests)
       + configurations.flatMap(AllocationFailureTests.tests)
       + CompareTests.tests(configurations)
       + configurations.flatMap(ConcurrencyTests.tests)
@@ -44,7 +45,8 @@ public enum Selftests {
     return vectors + (isAdded ? configurations.flatMap(RoundTripTests.tests) : [])
       + configurations.flatMap(WalkerTests.tests) + (isAdded ? laws : [])
       + SemanticsTests.tests(configurations) { try FormatShape($0, library.format($0)) }
-      + configurations.flatMap(EventTests.tests) + configurations.flatMap(AllocationFailureTests.tests)
+      + configurations.flatMap(EventTests.tests) + configurations.flatMap(GatherTests.tests)
+      + configurations.flatMap(AllocationFailureTests.tests)
       + CompareTests.tests(configurations).filter {
         isAdded ? $0.name != "compare.rules" : !$0.configuration.isEmpty
       }

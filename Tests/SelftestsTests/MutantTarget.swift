@@ -37,6 +37,16 @@ enum OperationFault: Hashable, Sendable {
   case forgetsNeighbour
 }
 
+/// What is wrong with a gather.
+enum GatherFault: Hashable, Sendable {
+  /// A sync does nothing.
+  case neverSyncs
+  /// A gathered operation replaces what was gathered before.
+  case forgetsEarlier
+  /// A sync invalidates, and keeps the tables.
+  case releasesNothing
+}
+
 /// A target with one fault.
 struct MutantFactory: TargetFactory {
   let name = "mutant"
@@ -44,6 +54,7 @@ struct MutantFactory: TargetFactory {
   var format: FormatFault?
   var memory: MemoryFault?
   var operation: OperationFault?
+  var gather: GatherFault?
   /// The policy instead of the one that is asked for.
   var reclaim: Reclaim?
 
@@ -74,7 +85,9 @@ private struct MakeMutant: FormatFunction {
 
   func callAsFunction<Format: PageTableFormat>(_ format: Format) throws -> any SimulatedTarget {
     guard let fault = factory.format else {
-      return try MutantTable(format, configuration, options, factory.memory)
+      let table = try MutantTable(format, configuration, options, factory.memory)
+      table.gatherFault = factory.gather
+      return table
     }
     if fault == .halfTables {
       let mutant = MutantFormat<Format, HalfTables>(format, fault)
@@ -88,13 +101,16 @@ private struct MakeMutant: FormatFunction {
 }
 
 /// The generic implementation over a memory with a fault.
-final class MutantTable<Format: PageTableFormat>: SimulatedTarget, @unchecked Sendable {
+final class MutantTable<Format: PageTableFormat>: GatheringTarget, @unchecked Sendable {
   let configuration: Configuration
   let machine: SimulatedMachine
   let recorder: RecordingMemory
   let table: GenericPageTable<Format, MutantMemory>
   /// Whether the roots are told in the opposite order.
   var reversesRoots = false
+  /// What gathered operations have left to a sync, and what is wrong with that.
+  private var gather = Gather()
+  var gatherFault: GatherFault?
   private let isRecorded: Bool
   private var notes: [OperationNote] = []
 
@@ -128,6 +144,25 @@ final class MutantTable<Format: PageTableFormat>: SimulatedTarget, @unchecked Se
   func destroy() {
     recorder.recordDetach()
     table.destroy()
+  }
+
+  func perform(gathered operation: Operation, isQueued: Bool) -> OperationResult {
+    if gatherFault == .forgetsEarlier { gather = Gather() }
+    recorder.beginOperation(operation.gathered)
+    let result = table.run(gathered: operation, &gather) ?? .none
+    recorder.endOperation(result)
+    return result
+  }
+
+  func synchronizeGather() {
+    switch gatherFault {
+    case .neverSyncs: gather = Gather()
+    case .releasesNothing:
+      recorder.synchronizeIOTLB(
+        InvalidationRequest(first: 0, last: .max, leafLevels: 0, tableLevels: 0, released: 0))
+      gather = Gather()
+    default: table.synchronize(&gather)
+    }
   }
 
   func perform(_ operation: Operation) -> OperationResult {
