@@ -27,6 +27,7 @@ help:
 	@echo 'make bench   measure the generic algorithms; prints a table'
 	@echo 'make bench KSRC=FOLDER  the same beside the page-table code of a Linux tree, built by gcc and by clang'
 	@echo 'make compare-long  compare the generic algorithms with both other sides for as long as asked; prints TAP'
+	@echo 'make compare-long KSRC=FOLDER [FORMATS="vtdss amdv1"]  search the page-table code of a Linux tree so'
 	@echo 'make tsan    run the concurrency tests under ThreadSanitizer; prints TAP'
 	@echo 'make deps    install missing Debian packages (as root), or print the command'
 	@echo 'make lint    check the format of the sources and their licence lines'
@@ -74,8 +75,12 @@ SHARD ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 SEED ?= 0x5eed
 
+# With KSRC, the page-table code of that tree stands on the left.
+sides = $(if $(KSRC),--left ksrc:$(KSRC) $(if $(FORMATS),--formats $(subst $(space),$(comma),$(strip $(FORMATS)))) \
+  --right reference,--right reference --right legacy)
+
 compare-long: $(PTKIT)
-	@$(PTKIT) compare --all --right reference --right legacy --exhaustive-too --seed $(SEED) --jobs $(JOBS) \
+	@$(PTKIT) compare --all $(sides) --exhaustive-too --seed $(SEED) --jobs $(JOBS) \
 	  $(if $(TIME),--time $(TIME),--ops $(OPS)) $(if $(SHARD),--shard $(SHARD)) $(ARGS)
 
 # Entry stores become relaxed atomics here, so that ThreadSanitizer knows them as such.

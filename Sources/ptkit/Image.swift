@@ -19,6 +19,7 @@ struct Image: ParsableCommand {
       output is in that grammar, too; with --case it is a case that can be put into a golden file.
 
       Example: ptkit image amdv1 'map 0x0 0x1000 4K rw' 'phys 0x0' 'unmap 0x0 4K'
+      Example: ptkit image --target ksrc:/usr/src/linux vtdss 'map 0x0 0x1000 4K rw' 'phys 0x0'
       Example: ptkit image --case first-page x86_64 'map 0x0 0x1000 4K rw'
       """)
 
@@ -44,6 +45,13 @@ struct Image: ParsableCommand {
   var impl = Implementation.generic
 
   @Option(
+    help: """
+      Whose code runs instead: lib:FILE, a library, or ksrc:FOLDER, the page-table code of a Linux tree. It runs in \
+      ptkit itself, so that a crash of it is one of ptkit; the reference reads the tables.
+      """)
+  var target = TargetName.sim
+
+  @Option(
     help: "The physical address at which table memory starts; 4G when left out.", transform: Arguments.size)
   var base: UInt64 = SimulationOptions().physicalBase
 
@@ -57,6 +65,9 @@ struct Image: ParsableCommand {
   var operations: [String] = []
 
   func validate() throws {
+    if target != .sim, impl != .generic || reclaim != .never {
+      throw ValidationError("--target goes without --impl and --reclaim")
+    }
     if impl == .legacy, reclaim != .never {
       throw ValidationError("--reclaim is for the generic algorithms; drivers' own code has no such thing")
     }
@@ -87,6 +98,7 @@ struct Image: ParsableCommand {
   private func makeTable(_ configuration: Configuration) throws -> any SimulatedTarget {
     var options = SimulationOptions(physicalBase: base)
     options.reclaim = reclaim
+    if target != .sim { return try ImageTarget.table(target, configuration, base: base) }
     do {
       if impl == .legacy { return try LegacyList.simulate(configuration, options) }
       return try FormatList.simulate(configuration, options)
