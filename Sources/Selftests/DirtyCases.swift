@@ -79,6 +79,22 @@ enum DirtyCases {
         try session.unmap(place, size, removes: size)
       }
     },
+    SemanticsCase("dirty_from_the_middle", if: \.tracksDirtyLargeLeaves) { session in
+      // A range that begins inside of a large leaf tells each small one behind it, too.
+      let granule = session.subject.granule
+      for size in session.subject.plainSizes.dropFirst() where session.subject.hasRoom(size) {
+        let place = session.subject.place(size)
+        let behind = [place + size, place + size + granule]
+        try session.map(place, to: 0, size)
+        try session.map(place + size, to: granule, granule * 2)
+        try session.perform(.dirty(iova: place, length: size + granule * 2, clear: true))
+        for page in behind { try session.expect(.setDirty(iova: page), .ok) }
+        try session.expect(
+          .dirty(iova: place + size / 2, length: size / 2 + granule * 2, clear: true),
+          .dirty(behind.map { DirtyRange(iova: $0, length: granule) }))
+        try session.unmap(place, size + granule * 2, removes: size + granule * 2)
+      }
+    },
     SemanticsCase("dirty_errors", if: \.tracksDirty) { session in
       let granule = session.subject.granule
       let place = session.subject.place(granule * 64)

@@ -55,10 +55,18 @@ enum EventTests {
     guard subject.tracksDirty else { return [] }
     let place = subject.place(subject.granule * 64)
     let length = subject.granule * 4
-    return [
+    let small: [Operation] = [
       .map(iova: place, pa: subject.granule, length: length, protection: [.read, .write]),
       .setDirty(iova: place), .setDirty(iova: place + subject.granule * 2),
       .dirty(iova: place, length: length, clear: true), .unmap(iova: place, length: length),
+    ]
+    guard let size = subject.plainSizes.dropFirst().first, subject.hasRoom(size) else { return small }
+    let large = subject.place(size)
+    return small + [
+      .map(iova: large, pa: 0, length: size, protection: [.read, .write]),
+      .setDirty(iova: large + size - subject.granule),
+      .dirty(iova: large + subject.granule, length: subject.granule, clear: true),
+      .unmap(iova: large, length: size),
     ]
   }
 
