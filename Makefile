@@ -53,9 +53,11 @@ SPEC ?=
 GOLDEN ?=
 space := $(subst ,, )
 comma := ,
-tree = $(if $(KSRC),--target ksrc:$(KSRC) $(if $(FORMATS),--formats $(subst $(space),$(comma),$(strip $(FORMATS)))))
+# Paths are those of the folder that make was called in: `make -C ptkit check KSRC=.` in a kernel checkout.
+path = $(if $(filter /%,$(1)),$(1),$(if $(wildcard $(PWD)/$(1)),$(abspath $(PWD)/$(1)),$(1)))
+tree = $(if $(KSRC),--target ksrc:$(call path,$(KSRC)) $(if $(FORMATS),--formats $(subst $(space),$(comma),$(strip $(FORMATS)))))
 target = $(if $(KSRC),$(tree) \
-  $(if $(SPEC),--spec $(SPEC)) $(if $(GOLDEN),--golden $(GOLDEN)))
+  $(if $(SPEC),--spec $(call path,$(SPEC))) $(if $(GOLDEN),--golden $(call path,$(GOLDEN))))
 
 check: $(PTKIT)
 	@$(PTKIT) selftest $(target) $(ARGS)

@@ -18,6 +18,8 @@ public struct Supervisor: Sendable {
   public var testLimit: Double
   /// More options of its process, which are those of `ptkit selftest`, too.
   public var options: [String] = []
+  /// What commands that repeat a test call the library; nil for `lib:` and its path.
+  public var target: String?
 
   public init(path: String, preload: String?, seed: UInt64, callLimit: Double = 20, testLimit: Double = 600) {
     self.path = path
@@ -91,7 +93,9 @@ public struct Supervisor: Sendable {
     }
   }
 
-  private var command: String { (["ptkit selftest --target lib:\(path)"] + options).joined(separator: " ") }
+  private var command: String {
+    (["ptkit selftest --target \(target ?? "lib:\(path)")"] + options).joined(separator: " ")
+  }
 
   /// The outcome with commands that name the library.
   private func named(_ outcome: SelftestOutcome) -> SelftestOutcome {

@@ -29,6 +29,7 @@ struct KernelTree {
     var parts = try pairs("\(out)/libraries").map { name, library -> LibraryPart in
       var library = Supervisor(path: library, preload: preload, seed: seed, callLimit: callLimit)
       library.options = processOptions
+      library.target = command(for: name)
       return LibraryPart(library, prefix: prefix(name))
     }
     for (name, problem) in try pairs("\(out)/failures") {
@@ -41,6 +42,12 @@ struct KernelTree {
 
   /// The failures of kernels' own code that are known.
   func findings() throws -> [KernelFinding] { try KernelFinding.read(path: try file("findings")) }
+
+  /// The target and the options that name a library of the tree, also after its next change.
+  private func command(for name: String) -> String {
+    let more = options.map { " --build-options '\($0)'" } ?? ""
+    return "ksrc:\(path) --formats \(name)\(more)"
+  }
 
   /// Names of libraries as words of test names.
   private func prefix(_ name: String) -> String {
