@@ -25,6 +25,11 @@ struct Child: ~Copyable {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
+    // What the library starts belongs to its group, and ends with it.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
     // None of the sources is one of the goals: those are small, see `high`.
     let (input, output) = (Self.high(names), Self.high(stream.write))
     let (both, shared) = (Self.high(errors.write), Self.high(dup(page)))
@@ -35,7 +40,7 @@ struct Child: ~Copyable {
     var words = (["ptkit"] + arguments).map { strdup($0) } + [nil]
     defer { for word in words + environment { free(word) } }
     var process: pid_t = 0
-    let result = posix_spawn(&process, "/proc/self/exe", &actions, nil, &words, &environment)
+    let result = posix_spawn(&process, "/proc/self/exe", &actions, &attributes, &words, &environment)
     for descriptor in [input, output, both, shared] { close(descriptor) }
     guard result == 0 else {
       close(stream.read)
@@ -52,12 +57,39 @@ struct Child: ~Copyable {
     close(errors)
   }
 
+  /// Whether it has come to its end.
+  var hasEnded: Bool { ptkit_has_ended(id) != 0 }
+
+  /// Ends it, and what it has started; nothing of it may have been waited for.
+  func kill() {
+    Glibc.kill(-id, SIGKILL)
+    Glibc.kill(id, SIGKILL)
+  }
+
+  /// The memory that it has in use, in bytes.
+  var residentBytes: UInt64 {
+    let file = open("/proc/\(id)/statm", O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return 0 }
+    defer { close(file) }
+    var text = [UInt8](repeating: 0, count: 128)
+    let count = read(file, &text, text.count)
+    let words = text.prefix(max(0, count)).split(separator: UInt8(ascii: " "))
+    guard words.count > 1, let pages = UInt64(String(decoding: words[1], as: UTF8.self)) else { return 0 }
+    return pages &* 4096
+  }
+
   /// Waits for its end, and says how it came.
   func wait() -> String {
     var status: Int32 = 0
     while waitpid(id, &status, 0) < 0 && errno == EINTR {}
     let signal = status & 0x7f
-    guard signal != 0 else { return "the process of the library ended with status \((status >> 8) & 0xff)" }
+    guard signal != 0 else {
+      let status = (status >> 8) & 0xff
+      guard status != LibraryProcess.lostPipe else {
+        return "the library closed a file descriptor of ptkit's"
+      }
+      return "the process of the library ended with status \(status)"
+    }
     let name = Self.signals[signal].map { " (\($0))" } ?? ""
     return "the process of the library was ended by signal \(signal)\(name)"
   }

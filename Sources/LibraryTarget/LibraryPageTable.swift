@@ -85,7 +85,8 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
     return withUnsafeTemporaryAllocation(of: ptkit_root.self, capacity: Int(PTKIT_MAX_ROOTS)) { roots in
       roots.initialize(repeating: ptkit_root())
       let count = library.functions.roots(table, roots.baseAddress)
-      return roots.prefix(Int(count)).map { TableRoot(physical: $0.physical, level: Int($0.level)) }
+      // No format has so many levels; what a walk makes of larger numbers takes long.
+      return roots.prefix(Int(count)).map { TableRoot(physical: $0.physical, level: min(Int($0.level), 16)) }
     }
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-import CPTKit
 import Compare
+import Glibc
 import PageTable
 import Reference
 import Selftests
@@ -9,13 +9,11 @@ import Selftests
 extension LibraryProcess {
   /// Runs the comparisons that standard input has, a line each.
   public static func compare(_ specifications: SpecificationLibrary) {
-    // The supervisor's end is this process's end.
-    ptkit_end_with_parent()
-    guard let calls = CallPage(descriptor: page) else { return }
+    guard let calls = takeCalls() else { return }
     let process = CompareProcess(calls: calls, specifications)
     while let line = readLine() {
       Fields.write(["start"], to: stream)
-      guard Fields.write(process.run(line).fields, to: stream) else { return }
+      guard Fields.write(process.run(line).fields, to: stream) else { exit(lostPipe) }
     }
     Fields.write(["finished"], to: stream)
   }
@@ -44,6 +42,8 @@ private final class CompareProcess {
 
   private func library(_ path: String) throws -> LibraryFactory {
     if let known = libraries[path] { return known }
+    calls.begin(106)
+    defer { calls.end() }
     let library = try Library(path: path)
     let factory = LibraryFactory(name: "lib:\(path)", library, calls: calls, specifications)
     libraries[path] = factory

@@ -21,7 +21,7 @@ extension LibraryProcess {
       default: wanted.insert(fields[1])
       }
     }
-    guard let calls = CallPage(descriptor: page), let library = load(path) else { return }
+    guard let calls = takeCalls(), let library = load(path, calls) else { return }
     let target = LibraryFactory(name: "lib:\(path)", library, calls: calls, specifications)
     let checker = GoldenChecker(
       environment: target.golden(.kit(specifications)), divergences: divergences)

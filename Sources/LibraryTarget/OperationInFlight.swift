@@ -49,7 +49,7 @@ public final class CallPage: @unchecked Sendable {
   }
 
   /// Something other than an operation begins: 100 create, 101 destroy, 102 roots, 103 and 104 maps and unmaps that are
-  /// timed, 105 sync.
+  /// timed, 105 sync, 106 load.
   func begin(_ kind: UInt64) { begin(kind, 0, 0, 0, 0, 0) }
 
   func begin(_ operation: Operation) {
@@ -87,6 +87,7 @@ public final class CallPage: @unchecked Sendable {
     case 103: return "maps that are timed"
     case 104: return "unmaps that are timed"
     case 105: return "sync"
+    case 106: return "load"
     default:
       let words = UnsafeRawPointer(slots + 1).loadUnaligned(as: OperationWords.self)
       return words.operation.map { "\($0)" }

@@ -8,7 +8,7 @@ import Selftests
 public struct Supervisor: Sendable {
   /// The library.
   public var path: String
-  /// What its process must preload; nil for nothing.
+  /// What its process must preload, which the library itself may say; nil for nothing.
   public var preload: String?
   /// The seed of random numbers.
   public var seed: UInt64
@@ -20,10 +20,12 @@ public struct Supervisor: Sendable {
   public var options: [String] = []
   /// What commands that repeat a test call the library; nil for `lib:` and its path.
   public var target: String?
+  /// Bytes of memory that a process may use.
+  public var memoryLimit = Watch.memoryLimit
 
   public init(path: String, preload: String?, seed: UInt64, callLimit: Double = 20, testLimit: Double = 600) {
     self.path = path
-    self.preload = preload
+    self.preload = preload ?? SanitizerRuntime.neededBy(path)
     self.seed = seed
     self.callLimit = callLimit
     self.testLimit = testLimit
@@ -107,5 +109,7 @@ public struct Supervisor: Sendable {
       })
   }
 
-  private var watch: Watch { Watch(preload: preload, callLimit: callLimit, testLimit: testLimit) }
+  private var watch: Watch {
+    Watch(preload: preload, callLimit: callLimit, testLimit: testLimit, memoryLimit: memoryLimit)
+  }
 }

@@ -88,10 +88,10 @@ extension LibraryProcess {
   ) {
     var lines: [String] = []
     while let line = readLine() { lines.append(line) }
-    guard let calls = CallPage(descriptor: page) else { return }
+    guard let calls = takeCalls() else { return }
     var targets: [LibraryFactory] = []
     for path in paths {
-      guard let library = load(path) else { return }
+      guard let library = load(path, calls) else { return }
       targets.append(LibraryFactory(name: "lib:\(path)", library, calls: calls, specifications))
     }
     for line in lines {
@@ -102,7 +102,7 @@ extension LibraryProcess {
       } catch {
         outcome = .fail(details: ["\(error)"])
       }
-      guard TestRecord.outcome(line, outcome).write(to: stream) else { return }
+      guard TestRecord.outcome(line, outcome).write(to: stream) else { exit(lostPipe) }
     }
     TestRecord.finished.write(to: stream)
   }

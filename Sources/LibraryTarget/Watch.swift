@@ -5,13 +5,20 @@ import Glibc
 import PageTable
 
 /// Runs a process of this program that has libraries, until it has done its work, crashes or hangs.
-struct Watch: Sendable {
+public struct Watch: Sendable {
+  /// A quarter of the machine's memory, in bytes; at least 1 GiB.
+  public static let memoryLimit = max(
+    1 << 30,
+    UInt64(max(0, sysconf(Int32(_SC_PHYS_PAGES)))) &* UInt64(max(0, sysconf(Int32(_SC_PAGESIZE)))) / 4)
+
   /// What its process must preload; nil for nothing.
   var preload: String?
   /// Seconds that one call of a library may take.
   var callLimit: Double
   /// Seconds from one record to the next.
   var testLimit: Double
+  /// Bytes of memory that a process may use.
+  var memoryLimit = Self.memoryLimit
 
   /// How a process ended other than by itself.
   struct End {
@@ -36,11 +43,12 @@ struct Watch: Sendable {
     var said = OutputHead()
     var isFinished = false
     var clock = CallClock(callLimit: callLimit, testLimit: testLimit)
-    var hang: String?
+    var memory = MemoryGauge(limit: memoryLimit)
+    var excess: String?
     var open: [Int32] = [child.stream, child.errors]
-    while open.contains(child.stream) {
+    while true {
       var polls = open.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-      _ = poll(&polls, nfds_t(polls.count), 200)
+      let ready = poll(&polls, nfds_t(polls.count), open.contains(child.stream) ? 200 : 2)
       for each in polls where each.revents != 0 {
         guard let bytes = Self.read(each.fd) else {
           open.removeAll { $0 == each.fd }
@@ -57,20 +65,20 @@ struct Watch: Sendable {
           take(record)
         }
       }
-      hang = clock.problem(calls)
-      if hang != nil {
-        kill(child.id, SIGKILL)
-        break
-      }
+      // The pipes may be held by what the library started, and closed by the library.
+      if ready <= 0, child.hasEnded { break }
+      excess = clock.problem(calls) ?? memory.problem(child)
+      if excess != nil { break }
     }
-    while let bytes = Self.readNow(child.errors) { said.add(bytes) }
+    child.kill()
+    said.readRest(child.errors)
     let ending = child.wait()
     if isFinished { return nil }
     var details: [String] = []
     if let call = calls.call { details.append("during: \(call)") }
     if !calls.configuration.isEmpty { details.append("on a page table of \(calls.configuration)") }
     return End(
-      problem: hang ?? ending, isHang: hang != nil, details: details + said.lines,
+      problem: excess ?? ending, isHang: excess != nil, details: details + said.lines,
       operations: calls.operations)
   }
 
@@ -81,16 +89,11 @@ struct Watch: Sendable {
   }
 
   /// What there is to read; nil at the end.
-  private static func read(_ descriptor: Int32) -> [UInt8]? {
+  fileprivate static func read(_ descriptor: Int32) -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: 65536)
     let count = Glibc.read(descriptor, &buffer, buffer.count)
     if count < 0, errno == EINTR { return [] }
     return count > 0 ? Array(buffer.prefix(count)) : nil
-  }
-
-  private static func readNow(_ descriptor: Int32) -> [UInt8]? {
-    var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-    return Glibc.poll(&poll, 1, 0) > 0 ? read(descriptor) : nil
   }
 }
 
@@ -99,6 +102,15 @@ private struct OutputHead {
   private var bytes: [UInt8] = []
 
   mutating func add(_ more: [UInt8]) { bytes += more.prefix(max(0, 4096 - bytes.count)) }
+
+  /// What a process that has ended left in its pipe.
+  mutating func readRest(_ descriptor: Int32) {
+    var left = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    for _ in 0..<64 {
+      guard poll(&left, 1, 0) > 0, let bytes = Watch.read(descriptor) else { return }
+      add(bytes)
+    }
+  }
 
   var lines: [String] {
     let text = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
@@ -135,5 +147,21 @@ private struct CallClock {
     }
     if now - call > callLimit { return "the library hangs: a call took more than \(Int(callLimit)) s" }
     return now - test > testLimit ? "the test took more than \(Int(testLimit)) s" : nil
+  }
+}
+
+/// Whether a process uses too much memory; looks every fifth of a second.
+private struct MemoryGauge {
+  let limit: UInt64
+  private var next = 0.0
+
+  init(limit: UInt64) { self.limit = limit }
+
+  mutating func problem(_ child: borrowing Child) -> String? {
+    let now = CallClock.now
+    guard now >= next else { return nil }
+    next = now + 0.2
+    guard child.residentBytes > limit else { return nil }
+    return "the process of the library uses more than \(limit >> 20) MiB of memory"
   }
 }

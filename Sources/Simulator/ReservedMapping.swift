@@ -10,7 +10,8 @@ public struct MachineError: Error, Hashable, Sendable, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
-/// Address space of the host that costs memory only where it is touched; zero at first.
+/// Address space of the host that costs memory only where it is touched; zero at first. The pages before and behind it
+/// cannot be accessed.
 struct ReservedMapping: ~Copyable, @unchecked Sendable {
   /// The first byte; aligned to `alignment` of the initializer.
   let start: UnsafeMutableRawPointer
@@ -23,13 +24,17 @@ struct ReservedMapping: ~Copyable, @unchecked Sendable {
   ///
   /// - Throws: `MachineError` with the host's errno.
   init(byteCount: Int, alignment: Int, purpose: String) throws {
-    let slack = alignment > 4096 ? alignment : 0
-    let (total, overflow) = byteCount.addingReportingOverflow(slack)
+    let page = 4096
+    let (total, overflow) = byteCount.addingReportingOverflow(max(alignment, page) + 2 * page)
     guard byteCount > 0, !overflow else {
       throw MachineError("cannot reserve \(byteCount) bytes of address space for \(purpose)")
     }
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-    guard let mapping = mmap(nil, total, PROT_READ | PROT_WRITE, flags, -1, 0), mapping != MAP_FAILED else {
+    let mapping = mmap(nil, total, PROT_NONE, flags, -1, 0)
+    let start = mapping.map { ($0 + page).alignedUp(toMultipleOf: alignment) }
+    guard let mapping, let start, mapping != MAP_FAILED,
+      mprotect(start, byteCount, PROT_READ | PROT_WRITE) == 0
+    else {
       throw MachineError(
         "the host refuses \(byteCount >> 20) MiB of address space for \(purpose):"
           + " \(String(cString: strerror(errno)))")
@@ -37,7 +42,7 @@ struct ReservedMapping: ~Copyable, @unchecked Sendable {
     self.mapping = mapping
     self.mappingBytes = total
     self.byteCount = byteCount
-    start = mapping.alignedUp(toMultipleOf: alignment)
+    self.start = start
   }
 
   deinit {

@@ -161,6 +161,7 @@ private struct Loader {
     switch words.first {
     case "lib" where words.count == 2:
       let library = Supervisor(path: words[1], preload: nil, seed: 0)
+      if let preload = library.preload, !preloads.contains(preload) { preloads.append(preload) }
       side = .libraries(describe(library, "lib").map { [$0] } ?? [], source: text, stem: "lib")
     case "ksrc" where words.count == 2:
       side = .libraries(try tree(words[1]), source: text, stem: "ksrc")

@@ -60,6 +60,11 @@ struct SelftestCommand: ParsableCommand {
   @Option(help: "Seconds that one call of a library may take.")
   var callLimit = 20.0
 
+  @Option(
+    help: "Memory that a process of a library may use; a quarter of the machine's when left out.",
+    transform: Arguments.size)
+  var memoryLimit: UInt64 = Watch.memoryLimit
+
   @Argument(help: "Names or patterns of tests.")
   var names: [String] = []
 
@@ -100,10 +105,12 @@ struct SelftestCommand: ParsableCommand {
     case .tree(let path):
       let tree = KernelTree(path: path, formats: formats, options: buildOptions, processOptions: options)
       run.parts = try tree.parts(seed: seed, callLimit: callLimit)
+      for index in run.parts.indices { run.parts[index].library.memoryLimit = memoryLimit }
       run.findings = try tree.findings()
     case .library(let path, let configuration):
       var library = Supervisor(path: path, preload: nil, seed: seed, callLimit: callLimit)
       library.options = options
+      library.memoryLimit = memoryLimit
       run.parts = [LibraryPart(library, configuration: configuration)]
     }
     try run.run()
