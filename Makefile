@@ -10,7 +10,7 @@ PTKIT := .build/release/ptkit
 SOURCES := Package.swift $(shell find Sources)
 
 # Debian packages that the kit's own tests need beyond the base image.
-DEBIAN_PACKAGES := gcc libc6-dev binutils
+DEBIAN_PACKAGES := gcc libc6-dev binutils xz-utils
 
 # What `make check ARGS=…` and `make bench ARGS=…` pass on to ptkit.
 ARGS ?=

@@ -23,7 +23,9 @@ struct KernelTree {
     arguments += (options ?? "").split(separator: " ").map(String.init)
     let run = try CapturedRun("/bin/sh", [script] + arguments + [path])
     guard let out = run.output.split(separator: "\n").last.map(String.init), run.status < 2 else {
-      throw InputError("the page-table code of \(path) cannot be built, see above")
+      let reason = run.errors.split(separator: "\n").first { $0.hasPrefix("ksrc: ") }?.dropFirst(6)
+      throw InputError(
+        "the page-table code of \(path) cannot be built: \(reason.map(String.init) ?? "see above")")
     }
     let preload = try? FileText.lines("\(out)/preload").first
     var parts = try pairs("\(out)/libraries").map { name, library -> LibraryPart in
@@ -98,9 +100,10 @@ enum FileText {
   }
 }
 
-/// A program that has run to its end; its standard error is this one's.
+/// A program that has run to its end; its standard error is shown then.
 struct CapturedRun {
   private(set) var output = ""
+  private(set) var errors = ""
   private(set) var status: Int32 = 0
 
   init(_ program: String, _ arguments: [String]) throws {
@@ -111,6 +114,9 @@ struct CapturedRun {
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+    guard let said = tmpfile() else { throw InputError("no file: \(String(cString: strerror(errno)))") }
+    defer { fclose(said) }
+    posix_spawn_file_actions_adddup2(&actions, fileno(said), 2)
     posix_spawn_file_actions_addclose(&actions, ends[0])
     var words = ([program] + arguments).map { strdup($0) } + [nil]
     defer { for word in words { free(word) } }
@@ -124,5 +130,12 @@ struct CapturedRun {
     while waitpid(process, &status, 0) < 0 && errno == EINTR {}
     status = status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + status & 0x7f
     output = String(decoding: bytes, as: UTF8.self)
+    bytes = []
+    lseek(fileno(said), 0, SEEK_SET)
+    while case let count = read(fileno(said), &buffer, buffer.count), count > 0 {
+      bytes += buffer.prefix(count)
+    }
+    errors = String(decoding: bytes, as: UTF8.self)
+    ErrorStream.put(errors)
   }
 }
