@@ -2,6 +2,7 @@
 
 import CPTKit
 import Conformance
+import Glibc
 import PageTable
 import Reference
 import Selftests
