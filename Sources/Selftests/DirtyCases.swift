@@ -64,20 +64,33 @@ enum DirtyCases {
         .dirty(iova: place, length: table + granule * 2, clear: true),
         .dirty([0, table - granule, table + granule].map { DirtyRange(iova: place + $0, length: granule) }))
     },
-    SemanticsCase("dirty_whole_leaf", if: \.tracksDirtyLargeLeaves) { session in
-      // A range inside of a large leaf tells the whole leaf.
-      let granule = session.subject.granule
+    SemanticsCase(known: "dirty_part_of_leaf", if: \.tracksDirtyLargeLeaves) { session in
+      // Of a leaf that is asked for in part, that part is told. Linux 7.3 tells all of it, and the caller's bitmap has no
+      // place for the rest (docs/findings.md).
+      var known: String?
       for size in session.subject.plainSizes.dropFirst() {
         let place = session.subject.place(size)
         try session.map(place, to: 0, size)
-        try session.perform(.dirty(iova: place, length: size, clear: true))
-        try session.expect(.setDirty(iova: place + size - granule), .ok)
-        try session.expect(
-          .dirty(iova: place + granule, length: granule, clear: true),
-          .dirty([DirtyRange(iova: place, length: size)]))
-        try session.expect(.dirty(iova: place, length: size, clear: false), .dirty([]))
+        for part in [
+          DirtyRange(iova: place + size / 2, length: size / 2), DirtyRange(iova: place, length: size / 2),
+        ] {
+          let reading = Operation.dirty(iova: part.iova, length: part.length, clear: true)
+          for operation in [.dirty(iova: place, length: size, clear: true), .setDirty(iova: part.iova)]
+            as [Operation]
+          {
+            _ = session.table.perform(operation)
+          }
+          let found = session.table.perform(reading)
+          guard found != .dirty([part]) else { continue }
+          guard found == .dirty([DirtyRange(iova: place, length: size)]) else {
+            throw session.failure("\(reading): the leaf or that part of it is dirty, found \(found.text)")
+          }
+          known = known ?? "\(reading): \(found.text), as Linux 7.3 has it; that is more than was asked for"
+        }
+        _ = session.table.perform(.dirty(iova: place, length: size, clear: true))
         try session.unmap(place, size, removes: size)
       }
+      return known.map { .xfail(detail: $0) } ?? .pass
     },
     SemanticsCase("dirty_from_the_middle", if: \.tracksDirtyLargeLeaves) { session in
       // A range that begins inside of a large leaf tells each small one behind it, too.
