@@ -87,7 +87,7 @@ let package = Package(
     .testTarget(
       name: "SelftestsTests",
       dependencies: [
-        "Selftests", "PageTable", "ReferenceSpecs", "GenericPT", "Simulator", "Conformance", "TAP",
+        "Selftests", "PageTable", "ReferenceSpecs", "GenericPT", "LegacyPT", "Simulator", "Conformance", "TAP",
       ]
     ),
     // Small mistakes, planted one at a time, that the checks must see.

@@ -28,19 +28,24 @@ final class CompareWorld {
   /// Bytes of table memory at most, on each side.
   static let reserve: UInt64 = 256 << 20
 
-  init(
+  convenience init(
     _ configuration: Configuration, left: ResolvedSide, right: ResolvedSide, library: SpecificationLibrary
   ) throws {
-    self.configuration = configuration
-    self.left = left
-    self.right = right
-    reference = try library.format(configuration)
-    subject = try Subject(configuration, reference)
+    let subject = try Subject(configuration, try library.format(configuration))
+    var rightSubject = subject
     if case .generic(let other) = right.kind, other != configuration {
       rightSubject = try Subject(other, try library.format(other))
-    } else {
-      rightSubject = subject
     }
+    self.init(subject, rightSubject, left: left, right: right)
+  }
+
+  init(_ subject: Subject, _ rightSubject: Subject, left: ResolvedSide, right: ResolvedSide) {
+    configuration = subject.configuration
+    self.left = left
+    self.right = right
+    reference = subject.reference
+    self.subject = subject
+    self.rightSubject = rightSubject
     let rules = CompareRule.all.filter { $0.applies(left, right) }
     tally.expect(rules.map(\.name))
     operationRules = Set(rules.filter { $0.word == nil }.map(\.name))

@@ -21,6 +21,8 @@ struct LegacyModel: Predictor {
   /// The page sizes that the driver offers, a bitmap of bytes.
   let sizes: UInt64
 
+  /// Whether the code is the kit's model of the driver.
+  private let isModel: Bool
   /// Leaf sizes of one word that the generic code offers and the driver does not.
   private let missingSizes: UInt64
 
@@ -28,7 +30,9 @@ struct LegacyModel: Predictor {
     behaviour = LegacyBehaviour(configuration)
     self.world = world
     self.side = side
-    let offered = (side.table as? any LegacyTarget)?.pageSizes ?? 0
+    let target = side.table as? any LegacyTarget
+    isModel = target?.isModel ?? true
+    let offered = target?.pageSizes ?? 0
     sizes = offered == 0 ? world.subject.sizeMap : offered
     let subject = world.subject
     missingSizes =
@@ -49,6 +53,8 @@ struct LegacyModel: Predictor {
     switch operation {
     case .map(let iova, let pa, let length, let protection):
       let outcome = map(iova, pa, length, protection)
+      // However little the driver reports to have mapped, nothing of it stays.
+      if skipped == .partialMap, outcome.errno != nil, !notes.contains(.blockOverTable) { skipped = nil }
       guard let errno = outcome.errno else { return .ok }
       if outcome.mapped > 0 { _ = unmap(iova, outcome.mapped) }
       return .failed(errno)
@@ -215,6 +221,11 @@ extension LegacyModel {
       // A dirty page has unlike words, of which the driver only finds some again.
       if isCovered, isSameLevel || behaviour == .amdv1 && first.isDirty {
         skipped = .smallInBlock
+        return nil
+      }
+      // Linux takes the data page of the old leaf for a table.
+      if behaviour == .amdv2, isSameLevel, leaf.size > smallest, !isModel {
+        skipped = .leafOverLeaf
         return nil
       }
       note(isCovered ? .losesBlock : isSameLevel ? .replacesLeaf : .blockOverTable)

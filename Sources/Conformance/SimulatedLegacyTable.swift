@@ -8,6 +8,8 @@ import Simulator
 public protocol LegacyTarget: SimulatedTarget {
   /// The page sizes that the driver offers, a bitmap of bytes; 0 where it does not say.
   var pageSizes: UInt64 { get }
+  /// Whether it is the kit's model, which ends in an error where Linux would write outside of its tables.
+  var isModel: Bool { get }
 }
 
 /// The legacy code of a format in a simulated machine.
@@ -28,6 +30,7 @@ public final class SimulatedLegacyTable<Table: LegacyPageTable>: LegacyTarget {
   }
 
   public var pageSizes: UInt64 { table.pageSizes }
+  public var isModel: Bool { true }
   public var root: TableRoot { roots.first ?? TableRoot(physical: 0, level: 0) }
   public var roots: [TableRoot] { table.roots }
   public var memory: any PhysicalMemoryReader { recorder.walkerView }

@@ -55,6 +55,10 @@ package struct FormatShape: Hashable, Sendable {
   package var gathersLevels: Bool { geometry.features.contains(.detailedGather) }
   /// Whether no sync may cover what did not change, and leaves can take the place of tables.
   package var syncsNoGaps: Bool { geometry.features.contains(.flushRangeNoGaps) && hasLargeLeaves }
+  /// Whether the last byte of 64 bits can be mapped.
+  package var reachesLastByte: Bool {
+    isSignExtended || geometry.features.contains(.upperHalf) || geometry.iovaBits == 64
+  }
   /// Whether addresses have a lower and an upper half.
   package var isSignExtended: Bool { geometry.features.contains(.signExtend) }
 }

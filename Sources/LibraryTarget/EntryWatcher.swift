@@ -141,7 +141,8 @@ final class EntryWatcher {
 
   /// An operation ends.
   func end(_ operation: Operation) {
-    if isNarrow, case .phys = operation { return }
+    // There are many lookups; should one write, the next operation finds it.
+    if case .phys = operation { return }
     scanAll()
   }
 

@@ -54,20 +54,36 @@ public struct LibraryFactory: TargetFactory {
         throw TargetGap("\(error)")
       }
     }
-    let variants: [Configuration]
+    let table: LibraryPageTable
     do {
-      variants = try LegacyVocabulary.legacy(of: configuration)
-    } catch {
+      table = try make(try own(configuration, format), configuration, options)
+    } catch let error as ConfigurationError {
       throw TargetGap("\(library.name): \(error)")
     }
-    guard let own = variants.first(where: { ["", format.era].contains($0.text("era")) }) else {
-      throw TargetGap("\(library.name) has no \(configuration)")
+    // Older code starts the walk elsewhere.
+    if let reference = try? specifications.format(configuration), table.root.level != reference.rootLevel,
+      !configuration.flags("features").contains("dynamic_top")
+    {
+      throw TargetGap(
+        "\(library.name): the root of \(configuration) is of level \(table.root.level), not \(reference.rootLevel)"
+      )
     }
+    return table
+  }
+
+  /// The configuration of drivers' own code in its words.
+  public func driver(of configuration: Configuration) throws -> Configuration? {
+    let format = try format(configuration.format)
+    guard format.behaviour == .legacy else { return nil }
     do {
-      return try make(own, configuration, options)
+      return try own(configuration, format)
     } catch let error as ConfigurationError {
-      throw TargetGap("\(error)")
+      throw TargetGap("\(library.name): \(error)")
     }
+  }
+
+  private func own(_ configuration: Configuration, _ format: LibraryFormat) throws -> Configuration {
+    try format.configurations(of: configuration)[0]
   }
 
   /// - Parameters:
@@ -148,7 +164,12 @@ extension LibraryFormat {
   public func isBound(by item: GoldenItem, _ specifications: SpecificationLibrary) -> Bool {
     guard item.context.format == name else { return false }
     guard case .case = item.content else { return specifications.hasAdded(name) }
-    return behaviour != .legacy || item.context.behaviour == .legacy && item.context.linuxVersion == era
+    guard behaviour == .legacy else { return true }
+    guard item.context.behaviour == .legacy else { return false }
+    // Drivers' own code did not change since 7.0; before, it did.
+    let version = item.context.linuxVersion
+    return version == era
+      || version == modelledEra && version.prefix { $0 != "." } == era.prefix { $0 != "." }
   }
 }
 

@@ -2,6 +2,7 @@
 
 import CPTKit
 import PageTable
+import Reference
 import Simulator
 
 /// Table memory as a library sees it: the callbacks of ptkit.h over the kit's memory.
@@ -86,6 +87,18 @@ final class LibraryMemory: @unchecked Sendable {
       InvalidationRequest(
         first: request.first, last: request.last, leafLevels: request.leaf_levels,
         tableLevels: request.table_levels, released: Int(request.released)))
+  }
+
+  /// What follows the words of a root in its page is never walked, so that kernels before 7.x need not flush it.
+  func ignoreRest(of roots: [TableRoot], _ reference: ReferenceFormat) {
+    let page = 4096
+    for root in roots where root.physical & UInt64(page - 1) == 0 {
+      let words = max(1, reference.wordCount(level: root.level, isRoot: true)) * reference.wordBytes
+      // From the next cache line on.
+      let used = (words + 63) & ~63
+      guard used < page else { continue }
+      memory.flushCache(at: root.physical + UInt64(used), byteCount: page - used)
+    }
   }
 
   func changeTop(_ physical: UInt64, _ level: UInt32) {

@@ -103,14 +103,9 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
   /// The image as the reference reads the tables: a library has no reader of images.
   public func image() throws -> TableImage {
     guard let reference else { throw LibraryError("the reference does not know \(configuration)") }
-    guard behaviour == .legacy, configuration.format == "dart" else {
-      return try reference.image(roots: roots, memory: machine)
-    }
-    // The driver also uses words of the root for IOVAs beyond those of the configuration.
-    return try TableImage(
-      roots: roots, memory: machine, wordBytes: reference.wordBytes,
-      wordCount: { level, _ in reference.wordCount(level: level, isRoot: false) },
-      classify: { reference.wordKind($0, level: $1) })
+    return behaviour == .legacy
+      ? try DriversImage(reference, dart: configuration.format == "dart").read(roots, machine)
+      : try reference.image(roots: roots, memory: machine)
   }
 
   public func perform(_ operation: Operation) -> OperationResult { call(operation) }
@@ -278,6 +273,7 @@ public final class RecordedLibraryTable: LibraryPageTable, LegacyTarget, @unchec
   public let recorder: RecordingMemory
   /// What gathered operations have left to a sync; its size is 0 while it is closed.
   let gather: UnsafeMutablePointer<ptkit_gather>
+  public var isModel: Bool { false }
 
   fileprivate init(_ maker: LibraryTableMaker, _ machine: SimulatedMachine) throws {
     let recorder = RecordingMemory(machine: machine, incoherent: maker.isIncoherent)
@@ -288,6 +284,7 @@ public final class RecordedLibraryTable: LibraryPageTable, LegacyTarget, @unchec
     if let reference = maker.reference { host.watcher = EntryWatcher(reference, recorder) }
     try super.init(maker, host, machine) { recorder.livePages }
     host.watcher?.scanAll()
+    if maker.behaviour == .legacy, let reference = maker.reference { host.ignoreRest(of: roots, reference) }
     // Drivers tell the hardware of the first top; an implementation need not.
     if !host.hasTop { for root in roots { host.changeTop(root.physical, UInt32(root.level)) } }
     _ = recorder.takeNotes()

@@ -14,21 +14,21 @@ extension LibraryFormat {
   public func configurations(of configuration: Configuration) throws -> [Configuration] {
     guard behaviour == .legacy else { return [configuration] }
     let all = try LegacyVocabulary.legacy(of: configuration)
-    let own = all.filter { ["", nearestEra(among: all)].contains($0.text("era")) }
+    let own = all.filter { ["", modelledEra].contains($0.text("era")) }
     guard !own.isEmpty else {
       throw ConfigurationError(.einval, "no code of Linux \(era) makes page tables as \(configuration)")
     }
     return own
   }
 
-  /// Of the modelled Linux versions, the one nearest to that of the code.
-  private func nearestEra(among configurations: [Configuration]) -> String {
+  /// The modelled Linux version whose code this is: the first that is not older, or the newest. Code changes at the end
+  /// of an era.
+  var modelledEra: String {
     func number(_ text: String) -> Int {
       text.split(separator: ".").prefix(2).reduce(0) { $0 * 1000 + (Int($1) ?? 0) }
     }
-    let wanted = number(era)
-    let eras = configurations.map { $0.text("era") }
-    return eras.min { abs(number($0) - wanted) < abs(number($1) - wanted) } ?? era
+    let eras = LegacyVocabulary.eras(of: name).sorted { number($0) < number($1) }
+    return eras.first { number($0) >= number(era) } ?? eras.last ?? era
   }
 
   /// The sides of comparisons that the format serves, for a configuration in the generic vocabulary: one, or for drivers'

@@ -21,6 +21,17 @@ enum BoundaryCases {
         }
       }
     },
+    SemanticsCase("last_byte", if: \.reachesLastByte) { session in
+      // The byte behind it has the address 0.
+      let granule = session.subject.granule
+      for span in session.subject.spans where span.upperBound == .max {
+        try session.checkLookup(.max)
+        try session.map(span.upperBound - (granule - 1), to: granule, granule)
+        try session.checkLookup(.max)
+        try session.unmap(span.upperBound - (granule - 1), granule, removes: granule)
+        try session.checkLookup(.max)
+      }
+    },
     SemanticsCase("last_leaves") { session in
       // A leaf of each size at the very end.
       for span in session.subject.spans {
@@ -95,6 +106,7 @@ enum BoundaryCases {
     SemanticsCase(known: "across_the_middle", if: \.isSignExtended) { session in
       // Linux 7.3 pt_check_range() looks at the sign bit of the first address only, and at the bits above it of
       // the last one: a range that leaves the lower half is accepted there.
+      try session.requireGeneric("callers of drivers keep to one half")
       let granule = session.subject.granule
       let last = session.subject.spans[0].upperBound
       let operation = Operation.map(

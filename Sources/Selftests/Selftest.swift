@@ -17,7 +17,9 @@ public enum SkipReason: String, Hashable, Sendable, CaseIterable {
   case configuration = "configuration"
   /// Golden files are not where they are looked for.
   case goldenFiles = "no golden files"
-  /// A configuration that a driver's own code never had.
+  /// What the contract of the IOMMU API leaves to the implementation, or forbids its callers.
+  case undefined = "undefined by the contract"
+  /// A configuration or a format that other code never had.
   case noSuchSide = "no such side"
 }
 
@@ -92,6 +94,8 @@ public struct Selftest: Sendable {
       return try body(context)
     } catch let failure as SelftestFailure {
       return .fail(details: failure.details)
+    } catch let open as UndefinedByContract {
+      return .skip(.undefined, detail: open.detail)
     } catch let gap as TargetGap {
       return .skip(.target, detail: gap.description)
     } catch {

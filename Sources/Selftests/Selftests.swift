@@ -23,36 +23,6 @@ public enum Selftests {
       + IOVAStressTests.tests(configurations)
   }
 
-  /// The tests of implementations other than the kit's, of one format: those that need no encoder of words and no
-  /// policy for empty tables.
-  ///
-  /// - Parameters:
-  ///   - format: the format's name.
-  ///   - configurations: configurations of the implementation's own, for formats that the kit does not know.
-  ///   - golden: the golden files.
-  ///   - library: the specifications; those that were added make formats known, too.
-  public static func foreign(
-    format: String, configurations own: [String], golden: GoldenSource?, library: SpecificationLibrary
-  ) -> [Selftest] {
-    let isAdded = library.hasAdded(format)
-    let laws = (own.isEmpty ? [format] : own).map(LawTests.test)
-    guard let entry = try? library.entry(named: format) else { return laws }
-    let configurations = entry.testConfigurations
-    let vectors = (golden.map(GoldenTests.tests) ?? []).filter { test in
-      test.configuration == format || test.configuration.hasPrefix("\(format):")
-    }
-    // That the specification agrees with itself is tested where the kit's own tests do not.
-    return vectors + (isAdded ? configurations.flatMap(RoundTripTests.tests) : [])
-      + configurations.flatMap(WalkerTests.tests) + (isAdded ? laws : [])
-      + SemanticsTests.tests(configurations) { try FormatShape($0, library.format($0)) }
-      + configurations.flatMap(EventTests.tests) + configurations.flatMap(GatherTests.tests)
-      + configurations.flatMap(AllocationFailureTests.tests)
-      + CompareTests.tests(configurations).filter {
-        isAdded ? $0.name != "compare.rules" : !$0.configuration.isEmpty
-      }
-      + configurations.flatMap(ConcurrencyTests.tests) + IOVAStressTests.boundedTests(configurations)
-  }
-
   /// What stands for the golden files' tests where there are none.
   public static let missingGolden = Selftest(name: "golden.files", .golden, configuration: "") { _ in
     .skip(.goldenFiles, detail: "no folder Golden found: set PTKIT_GOLDEN to run its tests")

@@ -39,7 +39,7 @@ enum SyncCases {
     },
     SemanticsCase("sync_passes_no_gap", if: \.syncsNoGaps) { session in
       // One map puts leaves in the place of emptied tables, with a slot between them that had none.
-      guard session.table.keepsNotes else { return }
+      try session.requireNotes()
       let granule = session.subject.granule
       for (_, large) in itemLeaves(session).filter({ $0.level > 0 }) {
         guard fits(session, large * 4) else { continue }
@@ -66,8 +66,8 @@ enum SyncCases {
     SemanticsCase("sync_of_hole", if: \.isDynamic, needs: .reclaim, reclaim: .eager) { session in
       // The top grows over an empty one, which goes when an unmap finds nothing in it.
       let subject = session.subject
-      guard session.table.keepsNotes,
-        let shift = subject.reference.shift(level: subject.reference.rootLevel + 1),
+      try session.requireNotes()
+      guard let shift = subject.reference.shift(level: subject.reference.rootLevel + 1),
         shift < subject.shape.geometry.iovaBits
       else { return }
       let granule = subject.granule
@@ -83,7 +83,8 @@ enum SyncCases {
     SemanticsCase("sync_of_pruned_tables", needs: [.faultInjection, .reclaim], reclaim: .eager) { session in
       // Memory for one of the tables that a map needs: the table goes again, and walks may have found it.
       let subject = session.subject
-      guard session.table.keepsNotes, subject.reference.rootLevel > 1 else { return }
+      try session.requireNotes()
+      guard subject.reference.rootLevel > 1 else { return }
       let iova = subject.place(subject.granule * 64) + subject.granule
       let operation = Operation.map(iova: iova, pa: 0, length: subject.granule, protection: .usual)
       try session.perform(.allocationBudget(pages: subject.pagesPerTable))

@@ -217,7 +217,7 @@ extension TableCases {
   private static func expectRelease(
     _ session: Session, _ range: ClosedRange<UInt64>, isNeeded: Bool
   ) throws {
-    guard session.table.keepsNotes, isNeeded else { return }
+    guard session.keepsNotes, isNeeded else { return }
     let notes = session.table.takeNotes()
     for note in notes {
       if case .sync(let first, let last, let released) = note, released > 0, range.contains(first),
@@ -235,7 +235,7 @@ extension TableCases {
     guard session.table.root.level == level else {
       throw session.failure("expected a top of level \(level), found level \(session.table.root.level)")
     }
-    guard session.table.keepsNotes else { return }
+    guard session.keepsNotes else { return }
     let notes = session.table.takeNotes()
     guard notes.contains(.top(level: level)) == grew else {
       throw session.failure("notes of the top: \(notes.map(\.text).joined(separator: ", "))")

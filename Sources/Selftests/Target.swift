@@ -94,6 +94,11 @@ public protocol TargetFactory: Sendable {
   ///
   /// - Parameter environment: the kit's own.
   func golden(_ environment: GoldenEnvironment) -> GoldenEnvironment
+  /// A configuration in the words of drivers' own code, where the target is that and follows its contract; nil where it
+  /// follows the one of the generic algorithms.
+  ///
+  /// - Throws: `TargetGap` where the driver has no such configuration.
+  func driver(of configuration: Configuration) throws -> Configuration?
   /// Whether it fails with the same errors as Linux's generic page table.
   var bindsErrors: Bool { get }
   /// Whether a golden vector says something about the target.
@@ -101,6 +106,8 @@ public protocol TargetFactory: Sendable {
 }
 
 extension TargetFactory {
+  public func driver(of configuration: Configuration) throws -> Configuration? { nil }
+
   public var bindsErrors: Bool { true }
 
   public func isBound(by item: GoldenItem) -> Bool { true }

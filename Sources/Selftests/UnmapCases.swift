@@ -88,7 +88,7 @@ enum UnmapCases {
     },
     SemanticsCase("unmap_is_synced") { session in
       // Each unmap that removes something is covered by a sync before it returns.
-      guard session.table.keepsNotes else { return }
+      try session.requireNotes()
       for size in session.subject.plainSizes {
         let place = session.subject.place(size)
         try session.map(place, to: 0, size)

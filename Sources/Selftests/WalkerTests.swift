@@ -39,11 +39,11 @@ enum WalkerTests {
       var generator = OperationGenerator(
         subject, RandomNumbers(seed: context.seed, name: "\(name).\(index)"))
       let operations = generator.operations(operationCount)
-      guard let failure = problem(operations, subject, context.target, options) else { continue }
+      guard let failure = try problem(operations, subject, context.target, options) else { continue }
       let fewer = Shrinker.minimize(operations, limit: context.shrinkLimit) { part in
-        problem(part, subject, context.target, options) != nil
+        (try? problem(part, subject, context.target, options)) ?? nil != nil
       }
-      throw problem(fewer, subject, context.target, options) ?? failure
+      throw try problem(fewer, subject, context.target, options) ?? failure
     }
     try spread(subject, context)
     try refusals(subject, context)
@@ -53,7 +53,7 @@ enum WalkerTests {
   /// What goes wrong when the operations run on a new page table.
   private static func problem(
     _ operations: [Operation], _ subject: Subject, _ target: any TargetFactory, _ options: TargetOptions
-  ) -> SelftestFailure? {
+  ) throws -> SelftestFailure? {
     do {
       let session = try Session(subject, target, options)
       for operation in operations { try session.perform(operation) }
@@ -63,6 +63,8 @@ enum WalkerTests {
       return nil
     } catch let failure as SelftestFailure {
       return failure
+    } catch let gap as TargetGap {
+      throw gap
     } catch {
       return SelftestFailure("\(error)")
     }

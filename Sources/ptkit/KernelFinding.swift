@@ -2,46 +2,103 @@
 
 import Glibc
 import PageTable
-import Selftests
 import TAP
 
-/// A failure of a kernel's own code that is known: a line of Sources/KernelTree/findings.
+/// A failure of other code that is known: a line of Sources/KernelTree/findings, or of the file of `--findings`.
 struct KernelFinding: Hashable, Sendable {
   /// The Linux versions, a glob.
   var versions: String
   /// The names of tests, a glob.
   var tests: String
-  /// Why it fails.
+  /// What their details say, a glob of a line; nil for anything.
+  var symptom: String?
+  /// Why they fail.
   var reason: String
 
-  /// Reads lines of versions, names and reason, separated by `|`; `#` starts a comment.
+  /// Reads a file of findings; `#` starts a comment.
+  ///
+  /// - Throws: `InputError` that names the file and the line.
   static func read(path: String) throws -> [KernelFinding] {
-    try FileText.lines(path).filter { !$0.isEmpty && !$0.hasPrefix("#") }.map { line in
-      let words = line.split(separator: "|", maxSplits: 2).map { $0.trimmingSpaces }
-      guard words.count == 3 else {
-        throw InputError("\(path): expected versions | tests | reason: '\(line)'")
+    try FileText.lines(path, keepsEmpty: true).enumerated().compactMap { index, line in
+      guard !line.hasPrefix("#"), line.contains(where: { !$0.isWhitespace }) else { return nil }
+      do {
+        return try KernelFinding(line)
+      } catch {
+        throw InputError("\(path):\(index + 1): \(error): '\(line)'")
       }
-      return KernelFinding(versions: words[0], tests: words[1], reason: words[2])
     }
   }
 
-  func isAbout(_ test: String, era: String) -> Bool {
-    fnmatch(versions, era, 0) == 0 && fnmatch(tests, test, 0) == 0
+  /// Reads `versions | tests | reason` or `versions | tests | symptom | reason`.
+  ///
+  /// - Throws: `InputError` that says what was expected.
+  init(_ line: String) throws(InputError) {
+    let words = line.split(separator: "|", omittingEmptySubsequences: false).map(\.trimmingSpaces)
+    guard (3...4).contains(words.count), words.allSatisfy({ !$0.isEmpty }) else {
+      throw InputError("expected versions | tests | reason, or versions | tests | symptom | reason")
+    }
+    versions = words[0]
+    tests = words[1]
+    symptom = words.count == 4 ? words[2] : nil
+    reason = words[words.count - 1]
   }
 
-  /// A failure is an expected one; a pass is not, and says so.
-  func apply(to result: TAPResult) -> TAPResult {
-    var result = result
+  /// Whether it is about a test of the code of a Linux version.
+  func isAbout(_ test: String, era: String) -> Bool { isAbout(era: era) && fnmatch(tests, test, 0) == 0 }
+
+  /// Whether it is about a Linux version.
+  func isAbout(era: String) -> Bool { fnmatch(versions, era, 0) == 0 }
+
+  /// Whether a failure is this one.
+  private func explains(_ details: [String]) -> Bool {
+    guard let symptom else { return true }
+    return details.contains { fnmatch(symptom, $0, 0) == 0 }
+  }
+
+  /// Makes an expected failure of a failure that it explains. A pass is not expected, and says so, unless only some of
+  /// the tests show the symptom.
+  ///
+  /// - Returns: whether it explains the failure.
+  func apply(to result: inout TAPResult) -> Bool {
     switch result.outcome {
-    case .fail:
+    case .fail where explains(result.details):
       result.outcome = .xfail
       result.reason = reason
-    case .pass:
+      return true
+    case .pass where symptom == nil:
       result.outcome = .xpass
-      result.details.append("expected to fail: \(reason); take it out of Sources/KernelTree/findings")
-    case .xfail, .xpass, .skip, .error: break
+      result.details.append("expected to fail: \(reason); take it out of the findings")
+    default: break
     }
-    return result
+    return false
+  }
+}
+
+/// The findings of a run, with those that explained a failure.
+struct KernelFindings {
+  private let all: [KernelFinding]
+  /// Those that were about a test, and those of them that explained one.
+  private var asked: Set<Int> = []
+  private var used: Set<Int> = []
+
+  init(_ findings: [KernelFinding]) { all = findings }
+
+  /// Applies those that are about a result, until one explains it.
+  mutating func apply(to result: inout TAPResult, era: String) {
+    let name = result.name
+    for (index, finding) in all.enumerated() where finding.isAbout(name, era: era) {
+      asked.insert(index)
+      let wasFailure = result.outcome == .fail
+      if finding.apply(to: &result) { used.insert(index) }
+      if wasFailure, result.outcome != .fail { return }
+    }
+  }
+
+  /// The symptoms that no test showed.
+  var unseen: [String] {
+    all.indices.filter { all[$0].symptom != nil && asked.contains($0) && !used.contains($0) }.map {
+      "no test shows: \(all[$0].tests) | \(all[$0].symptom ?? "") | \(all[$0].reason)"
+    }
   }
 }
 

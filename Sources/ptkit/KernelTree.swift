@@ -43,7 +43,7 @@ struct KernelTree {
   }
 
   /// The failures of kernels' own code that are known.
-  func findings() throws -> [KernelFinding] { try KernelFinding.read(path: try file("findings")) }
+  func findings() throws -> String { try file("findings") }
 
   /// The target and the options that name a library of the tree, also after its next change.
   private func command(for name: String) -> String {
@@ -79,8 +79,8 @@ struct KernelTree {
 /// Text files.
 enum FileText {
   /// The lines of a file.
-  static func lines(_ path: String) throws -> [String] {
-    try bytes(path).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true).map {
+  static func lines(_ path: String, keepsEmpty: Bool = false) throws -> [String] {
+    try bytes(path).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: !keepsEmpty).map {
       String(decoding: $0, as: UTF8.self)
     }
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import ArgumentParser
-import Conformance
 import LibraryTarget
 import Reference
 import Selftests
@@ -50,41 +49,6 @@ struct LibraryProcessCommand: ParsableCommand {
       return try LibraryTests.all(
         formats, golden: golden ? vectors.source(formats: formats.map(\.name), specifications) : nil,
         specifications)
-    }
-  }
-}
-
-/// The tests of libraries.
-enum LibraryTests {
-  /// All tests of some formats.
-  static func all(
-    _ formats: [LibraryFormat], golden: GoldenSource?, _ specifications: SpecificationLibrary
-  ) throws -> [Selftest] {
-    formats.flatMap { format in
-      var tests = Selftests.foreign(
-        format: format.name, configurations: format.configurations, golden: golden, library: specifications)
-      // Comparisons know the differences of Linux's generic page table from other code, and of no other code; the
-      // others state its rules, which drivers' own code never had.
-      let foreign: Set<SelftestTheme> =
-        switch format.behaviour {
-        case .generic: []
-        // Its contract says nothing of empty tables.
-        case .own: [.compare, .iovaStress]
-        case .legacy: [.compare, .walker, .semantics, .allocfail]
-        }
-      tests.removeAll { foreign.contains($0.theme) && !$0.name.hasSuffix(".laws") }
-      guard let entry = try? specifications.entry(named: format.name) else { return tests }
-      guard format.behaviour == .own, !format.configurations.isEmpty else { return tests }
-      // The ones that it names; golden vectors are skipped where it refuses them.
-      let known = Set(
-        format.configurations.compactMap { try? specifications.configuration($0).description })
-      // Where it names none of those of an added format, all of them.
-      let isNamed =
-        !specifications.hasAdded(format.name)
-        || entry.testConfigurations.contains { known.contains($0.description) }
-      return tests.filter {
-        $0.theme == .golden || !isNamed || known.contains($0.configuration) || $0.name.hasSuffix(".laws")
-      }
     }
   }
 }

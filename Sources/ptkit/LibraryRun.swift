@@ -39,6 +39,8 @@ struct LibraryRun {
   /// Threads, each of which supervises a process.
   var jobs: Int
   var parts: [LibraryPart]
+  /// Whether formats of the suite that no library has are said.
+  var saysMissing = false
   /// Failures that are known.
   var findings: [KernelFinding] = []
   /// The specifications of formats.
@@ -55,27 +57,62 @@ struct LibraryRun {
   }
 
   func run() throws {
-    let known = parts.map(ask)
-    let isFiltered = !names.isEmpty
-    let chosen = try known.map { known in
-      let names =
-        known.part.prefix.isEmpty ? self.names : self.names.map { withoutPrefix($0, known.part.prefix) }
-      guard isFiltered, !known.tests.isEmpty else { return known }
-      var chosen = known
-      do {
-        chosen.tests = try Selftests.select(names, from: known.tests)
-      } catch let error as SelectionError {
-        guard parts.count > 1 else { throw UsageError("\(error)") }
-        chosen.tests = []
-      }
-      return chosen
-    }
+    var known = parts.map(ask)
+    if saysMissing, names.isEmpty { known += missing(known) }
+    let chosen = try choose(known)
     if isList {
       for each in chosen { for test in each.tests { print(each.part.name(test.listLine)) } }
       return
     }
     let status = run(chosen)
     if status != .pass { throw status }
+  }
+
+  /// What stands for formats of the suite that none of the libraries has.
+  private func missing(_ known: [Known]) -> [Known] {
+    LibraryTests.missing(known.flatMap(\.formats)).compactMap { format in
+      let prefix = "ksrc.\(format)"
+      guard !parts.contains(where: { $0.prefix == prefix }) else { return nil }
+      var part = LibraryPart(Supervisor(path: "", preload: nil, seed: 0), prefix: prefix)
+      part.problem = "no such format"
+      return Known(part: part, load: .skip(.noSuchSide, detail: "\(target) has no code of this format"))
+    }
+  }
+
+  /// The tests that the names mean.
+  ///
+  /// - Throws: `UsageError` for a name that means no test.
+  private func choose(_ known: [Known]) throws -> [Known] {
+    guard !names.isEmpty else { return known }
+    var unknown = Set(names)
+    let chosen = known.map { known in
+      let meant = names.filter { name in
+        let isMeant = name == known.part.prefix || select([name], known) != nil
+        if isMeant || known.tests.isEmpty && name.hasPrefix(known.part.prefix) { unknown.remove(name) }
+        return isMeant
+      }
+      var chosen = known
+      if !meant.contains(known.part.prefix) { chosen.tests = meant.isEmpty ? [] : select(meant, known) ?? [] }
+      return chosen
+    }
+    guard let first = names.first(where: unknown.contains) else { return chosen }
+    if known.count == 1, let only = known.first {
+      _ = try explained { try Selftests.select([first], from: only.tests) }
+    }
+    let all = known.flatMap { each in each.tests.map { each.part.name($0.name) } }
+    throw UsageError("no test '\(first)'\(Nearest.hint(first, in: all))")
+  }
+
+  private func explained<Result>(_ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let error as SelectionError {
+      throw UsageError("\(error)")
+    }
+  }
+
+  private func select(_ names: [String], _ known: Known) -> [Selftest]? {
+    try? Selftests.select(names.map { withoutPrefix($0, known.part.prefix) }, from: known.tests)
   }
 
   private func withoutPrefix(_ name: String, _ prefix: String) -> String {
@@ -106,9 +143,17 @@ struct LibraryRun {
   }
 
   private func run(_ libraries: [Known]) -> ExitStatus {
-    let names = libraries.flatMap { each in
+    var names = libraries.flatMap { each in
       [each.part.name("load")] + each.tests.map { each.part.name($0.name) }
     }
+    var findings = KernelFindings(findings)
+    let eras = Set(libraries.flatMap(\.formats).map(\.era))
+    let checksFindings =
+      saysMissing && self.names.isEmpty
+      && self.findings.contains { finding in
+        finding.symptom != nil && eras.contains { finding.isAbout(era: $0) }
+      }
+    if checksFindings { names.append("ksrc.findings") }
     let writer = TAPWriter(plan: names.count)
     writer.expect(names)
     writer.comment("ptkit \(PTKit.configuration.version) target \(target)")
@@ -136,11 +181,14 @@ struct LibraryRun {
       for (index, test) in each.tests.enumerated() {
         writer.start(each.part.name(test.name))
         let outcome = outcomes.wait(for: firsts[library] + index)
-        let result = TAPResult(each.part.name(test.name), outcome)
-        let era = each.formats.first?.era ?? ""
-        let finding = findings.first { $0.isAbout(result.name, era: era) }
-        writer.report(finding.map { $0.apply(to: result) } ?? result)
+        var result = TAPResult(each.part.name(test.name), outcome)
+        findings.apply(to: &result, era: each.formats.first?.era ?? "")
+        writer.report(result)
       }
+    }
+    if checksFindings {
+      let unseen = findings.unseen
+      writer.report(TAPResult("ksrc.findings", unseen.isEmpty ? .pass : .fail, details: unseen))
     }
     workers.join()
     return writer.finish()

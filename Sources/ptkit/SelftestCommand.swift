@@ -57,6 +57,13 @@ struct SelftestCommand: ParsableCommand {
   @OptionGroup
   var golden: GoldenOptions
 
+  @Option(
+    help: """
+      With lib and ksrc: a file of known failures, lines of versions | tests | reason as in Sources/KernelTree/findings, \
+      which ksrc has when this is left out.
+      """)
+  var findings: String?
+
   @Option(help: "Seconds that one call of a library may take.")
   var callLimit = 20.0
 
@@ -106,12 +113,14 @@ struct SelftestCommand: ParsableCommand {
       let tree = KernelTree(path: path, formats: formats, options: buildOptions, processOptions: options)
       run.parts = try tree.parts(seed: seed, callLimit: callLimit)
       for index in run.parts.indices { run.parts[index].library.memoryLimit = memoryLimit }
-      run.findings = try tree.findings()
+      run.saysMissing = formats == nil
+      run.findings = try KernelFinding.read(path: findings ?? tree.findings())
     case .library(let path, let configuration):
       var library = Supervisor(path: path, preload: nil, seed: seed, callLimit: callLimit)
       library.options = options
       library.memoryLimit = memoryLimit
       run.parts = [LibraryPart(library, configuration: configuration)]
+      run.findings = try findings.map { try KernelFinding.read(path: $0) } ?? []
     }
     try run.run()
   }

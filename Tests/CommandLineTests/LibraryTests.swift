@@ -100,24 +100,53 @@ struct LibraryTargetTests {
     #expect(run.points.contains { !$0.isOK && $0.name.hasPrefix(theme) })
   }
 
-  @Test("a format that the kit does not know gets the laws of all page tables, which see mistakes")
-  func unknownFormat() throws {
+  /// The example as a format that the kit does not know, with mistakes.
+  private func imaginary(_ mistakes: [(old: String, new: String)]) throws -> Run {
     let scratch = try Scratch()
     let name = ".name = \"riscv64\", .behaviour = \"own\", .configurations = configurations"
     let unknown = ".name = \"imaginary\", .behaviour = \"own\", .configurations = own"
     let own =
       "static const char *const own[] = { \"imaginary:va=39\", NULL };\nstatic const struct ptkit_format format"
-    func text(_ mistake: (String, String)?) throws -> Run {
-      let library = try build(
-        [("static const struct ptkit_format format", own), (name, unknown)] + (mistake.map { [$0] } ?? []),
-        in: scratch)
-      return try selftest(library, "")
-    }
-    let good = try text(nil)
-    #expect(good.status == 0, "\(good.output)")
-    #expect(good.points.map(\.name) == ["load", "semantics.imaginary.va-39.laws"])
-    let bad = try text(("*pa = address(word) |", "*pa = 4096 + address(word) |"))
-    #expect(bad.status == 1)
+    let library = try build(
+      [("static const struct ptkit_format format", own), (name, unknown)] + mistakes, in: scratch)
+    return try selftest(library, "")
+  }
+
+  @Test("a format that the kit does not know gets the laws of all page tables")
+  func unknownFormat() throws {
+    let run = try imaginary([])
+    #expect(run.status == 0, "\(run.output)")
+    #expect(run.points.map(\.name) == ["load", "semantics.imaginary.va-39.laws"])
+  }
+
+  @Test(
+    "the laws see mistakes in a format that the kit does not know",
+    arguments: [
+      // Every lookup, the second page of a run, a busy range, released tables, what an unmap reports, a roll back.
+      ("*pa = address(word) |", "*pa = 4096 + address(word) |", "expected"),
+      (
+        "leaf_word(pa + done, protection)", "leaf_word(pa + (done == 4096 ? 0 : done), protection)", "phys 0x"
+      ),
+      (
+        "if (old && (!is_pointer(old) || maps(table, address(old), level - 1, iova, NULL)))",
+        "if (old && !is_pointer(old))\n\t\told = 0;\n"
+          + "\tif (old && maps(table, address(old), level - 1, iova, NULL))",
+        "the range is busy"
+      ),
+      (
+        "memory->release(memory->context, gathered->tables[index], PAGE_LOG2);", ";",
+        "pages of tables are left"
+      ),
+      (
+        "__atomic_store_n(word, 0, __ATOMIC_RELEASE);\n\t\t\tiova += size;", "iova += size;",
+        "is still mapped"
+      ),
+      ("else if (result && done)", "else if (0)", "expected none"),
+    ])
+  func unknownMistakes(old: String, new: String, problem: String) throws {
+    let run = try imaginary([(old, new)])
+    #expect(run.status == 1)
+    #expect(run.output.contains(problem), "\(run.output)")
   }
 
   @Test("a file that is none, and a folder that is no Linux tree, are said to be that")

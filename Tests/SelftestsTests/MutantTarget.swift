@@ -33,6 +33,8 @@ enum OperationFault: Hashable, Sendable {
   case emptyMapSucceeds
   /// Dirty bits are read, but not taken back.
   case clearsNothing
+  /// Nothing translates the last byte of 64 bits.
+  case lastByteIsNone
   /// A map takes its neighbour away.
   case forgetsNeighbour
 }
@@ -206,6 +208,7 @@ final class FaultyTable: SimulatedTarget, @unchecked Sendable {
     case .map(let iova, let pa, let length, let protection):
       return map(operation, iova, pa, length, protection)
     case .unmap(let iova, let length): return unmap(operation, iova, length)
+    case .phys(.max) where fault == .lastByteIsNone: return .physical(nil)
     case .phys where fault == .zeroIsNone:
       let result = base.perform(operation)
       return result == .physical(0) ? .physical(nil) : result
@@ -225,7 +228,7 @@ final class FaultyTable: SimulatedTarget, @unchecked Sendable {
       return .ok
     case .mapsOverLeaves:
       var result = base.perform(operation)
-      if result == .failed(.eaddrinuse), length > 0 {
+      if result == .failed(.eaddrinuse) || result == .failed(.eexist), length > 0 {
         _ = base.perform(.unmap(iova: iova, length: length))
         result = base.perform(operation)
       }

@@ -65,6 +65,7 @@ static int create(struct ksrc_config *config, struct ksrc_table *table, enum io_
 	amd->domain.iop.pgtbl.cfg.amd.nid = NUMA_NO_NODE;
 	amd->io.roots = first ? roots_v1 : roots_v2;
 	amd->io.protection_mask = IOMMU_READ | IOMMU_WRITE;
+	amd->io.gathers_unmapped = true;
 	result = ksrc_io_create(config, &amd->io, format,
 		first ? &io_pgtable_amd_iommu_v1_init_fns : &io_pgtable_amd_iommu_v2_init_fns, &amd->domain.iop.pgtbl.cfg);
 	if (!result && sizes)

@@ -43,8 +43,11 @@ static size_t io_unmap_pages(struct ksrc_table *table, u64 iova, size_t size, si
 	struct iommu_iotlb_gather *gather)
 {
 	struct ksrc_io *io = to_io(table);
+	size_t unmapped = io->iop->ops.unmap_pages(&io->iop->ops, iova, size, count, gather);
 
-	return io->iop->ops.unmap_pages(&io->iop->ops, iova, size, count, gather);
+	if (unmapped && io->gathers_unmapped)
+		iommu_iotlb_gather_add_range(gather, iova, unmapped);
+	return unmapped;
 }
 
 static phys_addr_t io_iova_to_phys(struct ksrc_table *table, u64 iova)

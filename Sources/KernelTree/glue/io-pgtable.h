@@ -16,6 +16,7 @@ struct ksrc_io {
 	struct iommu_domain_ops domain_ops;
 	struct device device;
 	u32 protection_mask; /* what the driver passes on */
+	bool gathers_unmapped; /* the driver gathers what a call says that it unmapped; else the code gathers itself */
 };
 
 /*
