@@ -87,7 +87,8 @@ let package = Package(
     .testTarget(
       name: "SelftestsTests",
       dependencies: [
-        "Selftests", "PageTable", "ReferenceSpecs", "GenericPT", "LegacyPT", "Simulator", "Conformance", "TAP",
+        "Selftests", "PageTable", "ReferenceSpecs", "GenericPT", "LegacyPT", "Simulator", "Conformance",
+        "TAP",
       ]
     ),
     // Small mistakes, planted one at a time, that the checks must see.
