@@ -10,7 +10,14 @@ PTKIT := .build/release/ptkit
 SOURCES := Package.swift $(shell find Sources)
 
 # Debian packages that the kit's own tests need beyond the base image.
-DEBIAN_PACKAGES := gcc libc6-dev binutils xz-utils
+DEBIAN_PACKAGES := gcc libc6-dev binutils xz-utils pkg-config libkmod-dev libkdumpfile-dev
+
+# C libraries that are used where pkg-config finds them. Looked up anew where it is used, for `make deps` may install them.
+space := $(subst ,, )
+comma := ,
+TRAITS = $(if $(shell pkg-config --exists libkmod 2>/dev/null && echo yes),Kmod) \
+  $(if $(shell pkg-config --exists libkdumpfile 2>/dev/null && echo yes),Kdumpfile)
+TRAIT_OPTIONS = $(if $(strip $(TRAITS)),--traits $(subst $(space),$(comma),$(strip $(TRAITS))))
 
 # What `make check ARGS=…` and `make bench ARGS=…` pass on to ptkit.
 ARGS ?=
@@ -42,7 +49,7 @@ build: $(PTKIT)
 # Silent when it succeeds, for the build's progress is no part of a test log.
 $(PTKIT): $(SOURCES)
 	@mkdir -p .build; echo 'building $@' >&2; \
-	if $(SWIFT) build -c release --product ptkit >.build/ptkit-build.log 2>&1; \
+	if $(SWIFT) build -c release $(TRAIT_OPTIONS) --product ptkit >.build/ptkit-build.log 2>&1; \
 	then touch -c $@; else cat .build/ptkit-build.log >&2; exit 1; fi
 
 # With KSRC, what is tested is the page-table code of that Linux tree; FORMATS names what a patch touches.
@@ -51,8 +58,6 @@ FORMATS ?=
 # For a format that the kit was not compiled with (docs/new-format.md): its specification and its golden vectors.
 SPEC ?=
 GOLDEN ?=
-space := $(subst ,, )
-comma := ,
 # Paths are those of the folder that make was called in: `make -C ptkit check KSRC=.` in a kernel checkout.
 path = $(if $(filter /%,$(1)),$(1),$(if $(wildcard $(PWD)/$(1)),$(abspath $(PWD)/$(1)),$(1)))
 tree = $(if $(KSRC),--target ksrc:$(call path,$(KSRC)) $(if $(FORMATS),--formats $(subst $(space),$(comma),$(strip $(FORMATS)))))
@@ -63,8 +68,8 @@ check: $(PTKIT)
 	@$(PTKIT) selftest $(target) $(ARGS)
 
 test: deps $(PTKIT)
-	@$(SWIFT) build --build-tests >&2
-	$(SWIFT) test --skip-build
+	@$(SWIFT) build $(TRAIT_OPTIONS) --build-tests >&2
+	$(SWIFT) test $(TRAIT_OPTIONS) --skip-build
 	@.ci/check-selftests $(PTKIT)
 
 bench: $(PTKIT)

@@ -10,6 +10,11 @@ let package = Package(
   products: [
     .executable(name: "ptkit", targets: ["ptkit"])
   ],
+  // C libraries that the Makefile finds by pkg-config. Without them the kit does the same by itself, as a static binary must.
+  traits: [
+    .trait(name: "Kmod", description: "Modules by libkmod."),
+    .trait(name: "Kdumpfile", description: "Crash dumps by libkdumpfile."),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
@@ -67,10 +72,34 @@ let package = Package(
         "Selftests",
       ]
     ),
+    // The calls that tests of a kernel make: of the machine at hand, or of a virtual one through an agent.
+    .target(name: "Machine"),
+    .systemLibrary(name: "CKmod", path: "Sources/CKmod"),
+    // Tests of a running kernel: modules, VFIO, iommufd, accounting, KUnit.
+    .target(
+      name: "Kernel",
+      dependencies: [
+        "Machine", "PageTable", "Reference", "Selftests", "TAP",
+        .target(name: "CKmod", condition: .when(traits: ["Kmod"])),
+      ]
+    ),
+    .systemLibrary(name: "CKdumpfile", path: "Sources/CKdumpfile"),
+    // From the registers of an IOMMU to the tables of each device, in the memory of a machine or its dump.
+    .target(
+      name: "Walk",
+      dependencies: [
+        "PageTable", "Reference", .target(name: "CKdumpfile", condition: .when(traits: ["Kdumpfile"])),
+      ]
+    ),
+    // Virtual machines that boot real kernels.
+    .target(
+      name: "Lab",
+      dependencies: ["Machine", "Kernel", "Walk", "PageTable", "Reference", "ReferenceSpecs", "TAP"]
+    ),
     .executableTarget(
       name: "ptkit",
       dependencies: [
-        "LibraryTarget",
+        "LibraryTarget", "Machine", "Kernel", "Walk", "Lab",
         "PageTable", "Reference", "ReferenceSpecs", "GenericPT", "LegacyPT", "Simulator", "Conformance",
         "Selftests", "Benchmarks", "Compare", "TAP",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -103,6 +132,9 @@ let package = Package(
       name: "CompareTests",
       dependencies: ["Compare", "PageTable", "ReferenceSpecs", "GenericPT", "Simulator", "Conformance"]
     ),
+    .testTarget(name: "KernelTests", dependencies: ["Kernel", "Machine", "TAP", "ReferenceSpecs"]),
+    .testTarget(name: "WalkTests", dependencies: ["Walk", "PageTable", "Reference", "ReferenceSpecs"]),
+    .testTarget(name: "LabTests", dependencies: ["Lab", "Kernel", "Machine", "Walk"]),
     .testTarget(name: "CommandLineTests", dependencies: ["ptkit"]),
   ],
   swiftLanguageModes: [.v6]
