@@ -31,7 +31,7 @@ struct FetchTests {
     let scratch = try Scratch()
     let tree = scratch.path("linux-source-7.3")
     try FileManager.default.createDirectory(at: tree, withIntermediateDirectories: true)
-    _ = try scratch.write("VERSION = 7\n", to: "linux-source-7.3/Makefile")
+    _ = try scratch.write("", to: "linux-source-7.3/complete")
     let run = try fetch(["--cache=\(scratch.folder.path)", "7.3"], path: "/nonexistent")
     #expect(run.status == 0, "\(run.errors)")
     #expect(run.lines == [tree.path])
