@@ -62,6 +62,12 @@ public protocol Machine: AnyObject {
   /// Removes a module that nothing uses.
   func removeModule(_ name: String) throws(MachineError)
 
+  /// Mounts a file system of the kernel that has no device, for example `debugfs`, on a folder.
+  func mount(fileSystem: String, on folder: String) throws(MachineError)
+
+  /// Takes off what was mounted last on a folder.
+  func unmount(_ folder: String) throws(MachineError)
+
   /// Makes the calls of `steps`, in order, `count` times; the fields that move grow each time. Ends at the first call that
   /// fails or that returns another result than the step expects. It is one call, for a million of them through an agent takes too long.
   func sweep(_ steps: [SweepStep], count: UInt64) throws(MachineError) -> SweepResult

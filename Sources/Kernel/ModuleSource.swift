@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+/// Where the modules of a kernel come from: libkmod, or the files of /lib/modules read by ourselves. Names have `_` for `-`.
+public protocol ModuleSource: AnyObject {
+  /// What is known of a module.
+  func state(of module: String) throws -> ModuleState
+
+  /// The modules that one needs inserted before itself, in that order; whatever state they are in.
+  func dependencies(of module: String) throws -> [String]
+
+  /// Inserts one module, and nothing that it needs, with the parameters that the kernel's command line has for it.
+  func insert(_ module: String) throws
+}
+
+/// Where a module is.
+public enum ModuleState: Hashable, Sendable {
+  /// Linked into the kernel.
+  case builtIn
+  /// Inserted.
+  case loaded
+  /// In a file, and not inserted.
+  case available(file: String)
+  /// Nowhere.
+  case missing
+
+  /// The word of the table.
+  public var word: String {
+    switch self {
+    case .builtIn: "built in"
+    case .loaded: "loaded"
+    case .available: "available"
+    case .missing: "missing"
+    }
+  }
+
+  /// Whether its code is in the kernel now.
+  public var isPresent: Bool { self == .builtIn || self == .loaded }
+}
+
+/// Names of modules.
+public enum ModuleName {
+  /// The name of the module of a file, or as the kernel writes it: `vfio_pci` of `…/vfio-pci.ko.xz` and of `vfio-pci`.
+  public static func canonical(_ text: some StringProtocol) -> String {
+    let file = String(text).split(separator: "/").last ?? ""
+    let name = file.split(separator: ".", maxSplits: 1).first ?? ""
+    return String(name.map { $0 == "-" ? "_" : $0 })
+  }
+}
