@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import Machine
+
+/// Memory that a device can reach now: what the IOMMU's tables must translate.
+public struct HeldMapping: Hashable, Sendable {
+  /// The first IOVA, in bytes.
+  public var iova: UInt64
+  /// The physical address it leads to; `length` bytes from there on are contiguous.
+  public var physicalAddress: UInt64
+  /// Bytes.
+  public var length: UInt64
+  /// What the device may do.
+  public var read: Bool
+  public var write: Bool
+
+  public init(iova: UInt64, physicalAddress: UInt64, length: UInt64, read: Bool, write: Bool) {
+    self.iova = iova
+    self.physicalAddress = physicalAddress
+    self.length = length
+    self.read = read
+    self.write = write
+  }
+}
+
+/// A standard set of mappings, held while somebody looks at the tables.
+public enum HeldMappings {
+  /// Maps the set, calls `held` with what is mapped, unmaps all, and calls `empty`.
+  ///
+  /// - Parameters:
+  ///   - mapper: an open page table in which nothing is mapped. It stays open.
+  ///   - scattered: how many pages lie alone, 2 MiB apart.
+  ///   - held: is given the mappings, ascending by IOVA, physically contiguous runs of each call as one. The tables do not change
+  ///     while it runs.
+  ///   - empty: called when nothing may be mapped any more, the page table still attached, with what was mapped before.
+  /// - Throws: `HeldMappingsError`, `MachineError`, and what the closures throw; the mappings are gone in any case.
+  public static func hold(
+    with mapper: any Mapper, scattered: Int = 1024, held: ([HeldMapping]) throws -> Void,
+    empty: ([HeldMapping]) throws -> Void
+  ) throws {
+    let memory = MapperMemory(mapper.machine)
+    defer { memory.release() }
+    let plan = try HeldPlan(mapper, memory, scattered: scattered)
+    var mapped: [HeldPlan.Item] = []
+    do {
+      defer { for item in mapped { _ = try? mapper.unmap(iova: item.iova, length: item.length) } }
+      for item in plan.items {
+        try map(item, with: mapper)
+        mapped.append(item)
+      }
+      for item in plan.items where plan.removed.contains(item.iova) {
+        try unmap(item, with: mapper)
+        mapped.removeAll { $0 == item }
+      }
+      let mappings = try physical(mapped, mapper.machine)
+      try held(mappings)
+      while let item = mapped.last {
+        try unmap(item, with: mapper)
+        mapped.removeLast()
+      }
+      try empty(mappings)
+    }
+  }
+
+  private static func map(_ item: HeldPlan.Item, with mapper: any Mapper) throws {
+    do {
+      try mapper.map(
+        iova: item.iova, address: item.address, length: item.length, read: item.read, write: item.write)
+    } catch {
+      if error.number == nil { throw error }
+      throw HeldMappingsError("map of \(hex(item.length)) bytes at IOVA \(hex(item.iova)): \(error)")
+    }
+  }
+
+  private static func unmap(_ item: HeldPlan.Item, with mapper: any Mapper) throws {
+    let removed = try mapper.unmap(iova: item.iova, length: item.length)
+    guard removed == item.length else {
+      throw HeldMappingsError(
+        "unmap of \(hex(item.length)) bytes at IOVA \(hex(item.iova)) removed \(hex(removed)) bytes")
+    }
+  }
+
+  private static func physical(_ items: [HeldPlan.Item], _ machine: any Machine) throws -> [HeldMapping] {
+    let addresses = PhysicalAddresses(machine: machine)
+    var mappings: [HeldMapping] = []
+    for item in items.sorted(by: { $0.iova < $1.iova }) {
+      guard let pages = try addresses.pages(at: item.address, byteCount: item.length) else {
+        throw HeldMappingsError("/proc/self/pagemap shows no page numbers: that needs root")
+      }
+      mappings += runs(of: pages, item)
+    }
+    return mappings
+  }
+
+  /// The pages of one call, runs that are physically contiguous as one.
+  static func runs(of pages: [UInt64], _ item: HeldPlan.Item) -> [HeldMapping] {
+    let size = PhysicalAddresses.pageSize
+    var runs: [HeldMapping] = []
+    for (position, page) in pages.enumerated() {
+      if let last = runs.last, last.physicalAddress &+ last.length == page {
+        runs[runs.count - 1].length += size
+      } else {
+        let iova = item.iova &+ UInt64(position) &* size
+        runs.append(
+          HeldMapping(iova: iova, physicalAddress: page, length: size, read: item.read, write: item.write))
+      }
+    }
+    return runs
+  }
+
+  private static func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
+}
+
+/// The standard set could not be mapped, or not be unmapped.
+public struct HeldMappingsError: Error, Hashable, Sendable, CustomStringConvertible {
+  public let description: String
+
+  init(_ description: String) { self.description = description }
+}
