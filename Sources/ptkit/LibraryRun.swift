@@ -128,8 +128,10 @@ struct LibraryRun {
     do {
       let (name, formats) = try part.library.describe()
       known.formats = formats
-      known.tests = try LibraryTests.all(
-        formats, golden: golden.source(formats: formats.map(\.name), specifications), specifications)
+      let vectors =
+        names.isEmpty || names.contains(where: SelftestCommand.canMeanGolden)
+        ? try golden.source(formats: formats.map(\.name), specifications) : nil
+      known.tests = try LibraryTests.all(formats, golden: vectors, specifications)
       if let text = part.configuration {
         let wanted = (try? specifications.configuration(text).description) ?? text
         known.tests = known.tests.filter { $0.configuration == wanted }

@@ -40,16 +40,8 @@ struct SelftestCommand: ParsableCommand {
       """)
   var target = TargetName.sim
 
-  @Option(
-    help: "With ksrc: what is built, names of formats or of source files joined by commas; all when left out."
-  )
-  var formats: String?
-
-  // The value begins with dashes.
-  @Option(
-    parsing: .unconditional, help: "With ksrc: more options of Sources/KernelTree/build, separated by spaces."
-  )
-  var buildOptions: String?
+  @OptionGroup
+  var tree: KernelTreeOptions
 
   @OptionGroup
   var added: AddedFormatOptions
@@ -63,9 +55,6 @@ struct SelftestCommand: ParsableCommand {
       which ksrc has when this is left out.
       """)
   var findings: String?
-
-  @Option(help: "Seconds that one call of a library may take.")
-  var callLimit = 20.0
 
   @Option(
     help: "Memory that a process of a library may use; a quarter of the machine's when left out.",
@@ -110,13 +99,14 @@ struct SelftestCommand: ParsableCommand {
     switch target {
     case .sim: return
     case .tree(let path):
-      let tree = KernelTree(path: path, formats: formats, options: buildOptions, processOptions: options)
-      run.parts = try tree.parts(seed: seed, callLimit: callLimit)
+      let source = KernelTree(
+        path: path, formats: tree.formats, options: tree.buildOptions, processOptions: options)
+      run.parts = try source.parts(seed: seed, callLimit: tree.callLimit)
       for index in run.parts.indices { run.parts[index].library.memoryLimit = memoryLimit }
-      run.saysMissing = formats == nil
-      run.findings = try KernelFinding.read(path: findings ?? tree.findings())
+      run.saysMissing = tree.formats == nil
+      run.findings = try KernelFinding.read(path: findings ?? source.findings())
     case .library(let path, let configuration):
-      var library = Supervisor(path: path, preload: nil, seed: seed, callLimit: callLimit)
+      var library = Supervisor(path: path, preload: nil, seed: seed, callLimit: tree.callLimit)
       library.options = options
       library.memoryLimit = memoryLimit
       run.parts = [LibraryPart(library, configuration: configuration)]
@@ -127,12 +117,21 @@ struct SelftestCommand: ParsableCommand {
 
   /// Reads the golden files only where a name can mean their tests, for that takes longer than many tests.
   private func chooseTests() throws -> [Selftest] {
-    let canMeanGolden =
-      names.isEmpty || names.contains { $0.hasPrefix("golden") || $0.contains("*") || $0.contains("?") }
-    if !canMeanGolden, let chosen = try? Selftests.select(names, from: Selftests.all()) { return chosen }
+    if !names.isEmpty, !names.contains(where: Self.canMeanGolden),
+      let chosen = try? Selftests.select(names, from: Selftests.all())
+    {
+      return chosen
+    }
     let golden = try GoldenFiles.home.map { try GoldenSource(folder: $0, library: .embedded) }
     let standIn = golden == nil ? [Selftests.missingGolden] : []
     return try Selftests.select(names, from: standIn + Selftests.all(golden: golden))
+  }
+
+  /// Whether a name or pattern can mean tests of golden files: unless the first theme in it is another.
+  static func canMeanGolden(_ name: String) -> Bool {
+    let words = name.prefix { $0 != "*" && $0 != "?" }.split(separator: ".")
+    let theme = words.lazy.compactMap { SelftestTheme(rawValue: String($0)) }.first
+    return theme == nil || theme == .golden
   }
 
   private func run(_ tests: [Selftest]) -> ExitStatus {

@@ -55,18 +55,10 @@ struct AddedFormatLibraryTests {
   private func selftest(
     _ names: String, old: String = "", new: String = "", change: (String) -> String = { $0 }
   ) throws -> Run {
-    let sources = Places.repository.appendingPathComponent("Sources/Example/sv.c")
-    var text = try String(contentsOf: sources, encoding: .utf8)
-      .replacingOccurrences(of: "\"riscv64", with: "\"falcon")
+    var text = try ExampleLibrary().text().replacingOccurrences(of: "\"riscv64", with: "\"falcon")
     try #require(old.isEmpty || text.contains(old), "the example has no '\(old)'")
     text = text.replacingOccurrences(of: old, with: new)
-    let source = try scratch.write(change(text), to: "sv.c")
-    let library = scratch.path("sv.so").path
-    let include = Places.repository.appendingPathComponent("include").path
-    let build = try Run.program(
-      URL(fileURLWithPath: "/usr/bin/env"),
-      ["cc", "-shared", "-fPIC", "-O1", "-w", "-I\(include)", "-o", library, source])
-    try #require(build.status == 0, "\(build.errors)")
+    let library = try ExampleLibrary.compile(change(text), in: scratch)
     let run = try Run.ptkit(
       ["selftest", "--target", "lib:\(library)", "--spec", specification, "--golden", vectors] + names.words)
     #expect(run.streamDefects == [])

@@ -6,24 +6,9 @@ import Testing
 /// `ptkit bench --target`: what it reports, never how fast anything was.
 @Suite("ptkit bench --target")
 struct BenchTests {
-  private static let start = "uint64_t unmapped = 0, last = iova + length - 1;"
-
   /// Builds the example, with one text in the place of another.
   private func build(_ old: String = "", _ new: String = "", in scratch: Scratch) throws -> String {
-    let sources = Places.repository.appendingPathComponent("Sources/Example/sv.c")
-    var text = try String(contentsOf: sources, encoding: .utf8)
-    if !old.isEmpty {
-      let place = try #require(text.range(of: old), "the example has no '\(old)'")
-      text.replaceSubrange(place, with: new)
-    }
-    let source = try scratch.write(text, to: "sv.c")
-    let library = scratch.path("sv.so").path
-    let include = Places.repository.appendingPathComponent("include").path
-    let run = try Run.program(
-      URL(fileURLWithPath: "/usr/bin/env"),
-      ["cc", "-shared", "-fPIC", "-O1", "-w", "-I\(include)", "-o", library, source])
-    try #require(run.status == 0, "\(run.errors)")
-    return library
+    try ExampleLibrary.build(old.isEmpty ? [] : [(old, new)], in: scratch)
   }
 
   private func bench(_ library: String, _ arguments: String) throws -> Run {
@@ -78,7 +63,7 @@ struct BenchTests {
     ])
   func crash(statement: String, problem: String, call: String) throws {
     let scratch = try Scratch()
-    let library = try build(Self.start, "\(Self.start) \(statement)", in: scratch)
+    let library = try build(ExampleLibrary.start, "\(ExampleLibrary.start) \(statement)", in: scratch)
     let run = try bench(library, "--json riscv64:va=39")
     #expect(run.status == 1)
     #expect(run.errors.contains(problem) && run.errors.contains(call), "\(run.errors)")
@@ -91,7 +76,7 @@ struct BenchTests {
   func crashOfOne() throws {
     let scratch = try Scratch()
     let library = try build(
-      Self.start, "\(Self.start) if (table->top_level == 3) abort();", in: scratch)
+      ExampleLibrary.start, "\(ExampleLibrary.start) if (table->top_level == 3) abort();", in: scratch)
     let run = try bench(library, "riscv64:va=39 riscv64:va=48 riscv64:va=57")
     #expect(run.status == 1)
     #expect(run.errors.contains("signal 6"), "\(run.errors)")

@@ -6,26 +6,6 @@ import Testing
 /// `ptkit compare` with libraries, with the example and with what a mistake in it makes of it.
 @Suite("ptkit compare with lib:")
 struct CompareLibraryTests {
-  private static let start = "uint64_t unmapped = 0, last = iova + length - 1;"
-
-  /// Builds the example, with texts in the place of others.
-  private func build(_ changes: [(old: String, new: String)] = [], in scratch: Scratch) throws -> String {
-    let sources = Places.repository.appendingPathComponent("Sources/Example/sv.c")
-    var text = try String(contentsOf: sources, encoding: .utf8)
-    for (old, new) in changes {
-      let place = try #require(text.range(of: old), "the example has no '\(old)'")
-      text.replaceSubrange(place, with: new)
-    }
-    let source = try scratch.write(text, to: "sv.c")
-    let library = scratch.path("sv.so").path
-    let include = Places.repository.appendingPathComponent("include").path
-    let run = try Run.program(
-      URL(fileURLWithPath: "/usr/bin/env"),
-      ["cc", "-shared", "-fPIC", "-O1", "-w", "-I\(include)", "-o", library, source])
-    try #require(run.status == 0, "\(run.errors)")
-    return library
-  }
-
   private func compare(_ words: [String]) throws -> Run {
     let run = try Run.ptkit(["compare", "--ops", "500", "--call-limit", "2"] + words)
     #expect(run.streamDefects == [])
@@ -35,7 +15,7 @@ struct CompareLibraryTests {
   @Test("the example is as the reference and the generic algorithms have it, on either side")
   func example() throws {
     let scratch = try Scratch()
-    let library = try build(in: scratch)
+    let library = try ExampleLibrary.build(in: scratch)
     let left = try compare(["--all", "--left", "lib:\(library)"])
     #expect(left.status == 0, "\(left.output)")
     #expect(left.points.count == 6)
@@ -49,7 +29,8 @@ struct CompareLibraryTests {
   @Test("a wrong bit is found, and what is printed shows it again")
   func wrongBit() throws {
     let scratch = try Scratch()
-    let library = try build([("PTKIT_NOEXEC ? 0 : WORD_X", "PTKIT_NOEXEC ? WORD_X : 0")], in: scratch)
+    let library = try ExampleLibrary.build(
+      [("PTKIT_NOEXEC ? 0 : WORD_X", "PTKIT_NOEXEC ? WORD_X : 0")], in: scratch)
     let run = try compare(["riscv64:va=39", "--left", "lib:\(library)"])
     #expect(run.status == 1)
     #expect(run.points.count == 2 && run.points.allSatisfy { !$0.isOK })
@@ -76,8 +57,13 @@ struct CompareLibraryTests {
     ])
   func contained(statement: String, problem: String) throws {
     let scratch = try Scratch()
-    let library = try build(
-      [(Self.start, "\(Self.start) if (table->top_level == 2 && length == 0x200000) { \(statement) }")],
+    let library = try ExampleLibrary.build(
+      [
+        (
+          ExampleLibrary.start,
+          "\(ExampleLibrary.start) if (table->top_level == 2 && length == 0x200000) { \(statement) }"
+        )
+      ],
       in: scratch)
     let run = try compare(["riscv64:va=39", "riscv64:va=48", "--left", "lib:\(library)"])
     #expect(run.status == 1)
@@ -97,7 +83,7 @@ struct CompareLibraryTests {
   @Test("drivers' own code stands on the right, for rules are about that")
   func legacy() throws {
     let scratch = try Scratch()
-    let library = try build([("\"own\"", "\"legacy\"")], in: scratch)
+    let library = try ExampleLibrary.build([("\"own\"", "\"legacy\"")], in: scratch)
     let words = ["riscv64", "--left", "lib:\(library)", "--operations", "map 0x0 0x1000 0x1000 rw,noexec"]
     for right in ["generic", "reference"] {
       let run = try compare(words + ["--right", right])
@@ -117,7 +103,7 @@ struct CompareLibraryTests {
     #expect(run.points.first?.name == "compare.lib.load")
     #expect(run.points.first?.isOK == false)
     let scratch = try Scratch()
-    let library = try build(in: scratch)
+    let library = try ExampleLibrary.build(in: scratch)
     let lacking = try Run.ptkit(["compare", "vtdss", "--left", "lib:\(library)"])
     #expect(lacking.status == 65)
     #expect(lacking.errors.contains("has no format vtdss"))
@@ -139,19 +125,20 @@ struct CompareLibraryTests {
       #expect(run.streamDefects == [])
       return run
     }
-    let good = try check(try build(in: scratch))
+    let good = try check(try ExampleLibrary.build(in: scratch))
     #expect(good.status == 0, "\(good.output)")
     #expect(good.points.count { $0.isOK && $0.directive.isEmpty } > 50)
     #expect(good.points.contains { $0.directive == "# SKIP not bound" })
-    let summary = try check(try build(in: scratch), ["--summary"])
+    let summary = try check(try ExampleLibrary.build(in: scratch), ["--summary"])
     #expect(summary.status == 0)
     #expect(summary.points.count < good.points.count / 10)
     let bad = try check(
-      try build([("PTKIT_NOEXEC ? 0 : WORD_X", "PTKIT_NOEXEC ? WORD_X : 0")], in: scratch))
+      try ExampleLibrary.build([("PTKIT_NOEXEC ? 0 : WORD_X", "PTKIT_NOEXEC ? WORD_X : 0")], in: scratch))
     #expect(bad.status == 1)
     #expect(bad.points.contains { !$0.isOK && $0.name.hasPrefix("golden.cases.") })
     let crash = try check(
-      try build([(Self.start, "\(Self.start) if (length == 0x200000) abort();")], in: scratch))
+      try ExampleLibrary.build(
+        [(ExampleLibrary.start, "\(ExampleLibrary.start) if (length == 0x200000) abort();")], in: scratch))
     #expect(crash.status == 1)
     #expect(crash.output.contains("signal 6"))
     #expect(crash.lines.contains { $0.hasPrefix("# during: unmap 0x") && $0.hasSuffix(" 0x200000") })

@@ -33,18 +33,7 @@ struct GatherMistakeTests {
 
   private func run(_ changes: [(old: String, new: String)]) throws -> Run {
     let scratch = try Scratch()
-    let source = Places.repository.appendingPathComponent("Sources/Example/sv.c")
-    var text = try String(contentsOf: source, encoding: .utf8)
-    for (old, new) in changes {
-      let place = try #require(text.range(of: old), "the example has no '\(old)'")
-      text.replaceSubrange(place, with: new)
-    }
-    let library = scratch.path("sv.so").path
-    let include = Places.repository.appendingPathComponent("include").path
-    let compiler = try Run.program(
-      URL(fileURLWithPath: "/usr/bin/env"),
-      ["cc", "-shared", "-fPIC", "-O1", "-w", "-I\(include)", "-o", library, scratch.write(text, to: "sv.c")])
-    try #require(compiler.status == 0, "\(compiler.errors)")
+    let library = try ExampleLibrary.build(changes, in: scratch)
     return try Run.ptkit(["selftest", "--target", "lib:\(library)", "events.riscv64.sv39"])
   }
 

@@ -44,7 +44,7 @@ enum KernelSources {
     throws -> Run
   {
     try Run.program(
-      Places.fastBinary,
+      Places.binary,
       ["selftest", "--jobs", "1", "--call-limit", "3", "--target", "ksrc:\(tree.path)", "--formats", formats]
         + ["--build-options=--cflags=-O1 \(options ?? "")"] + names,
       environment: ["PTKIT_CACHE": scratch.path("cache").path, "KSRC_JOBS": "1"])

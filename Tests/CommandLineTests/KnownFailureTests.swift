@@ -11,16 +11,8 @@ struct KnownFailureTests {
   /// Runs two tests of the example, whose map of no bytes is a success.
   private func run(_ findings: String) throws -> Run {
     let scratch = try Scratch()
-    let example = Places.repository.appendingPathComponent("Sources/Example/sv.c")
-    let text = try String(contentsOf: example, encoding: .utf8)
-      .replacing("result = !length ||", with: "if (!length)\n\t\treturn 0;\n\tresult = !length ||")
-    let source = try scratch.write(text, to: "sv.c")
-    let library = scratch.path("sv.so").path
-    let include = Places.repository.appendingPathComponent("include").path
-    let compiler = try Run.program(
-      URL(fileURLWithPath: "/usr/bin/env"),
-      ["cc", "-shared", "-fPIC", "-O1", "-w", "-I\(include)", "-o", library, source])
-    try #require(compiler.status == 0, "\(compiler.errors)")
+    let library = try ExampleLibrary.build(
+      [("result = !length ||", "if (!length)\n\t\treturn 0;\n\tresult = !length ||")], in: scratch)
     let file = try scratch.write(findings, to: "findings")
     let run = try Run.ptkit(
       ["selftest", "--target", "lib:\(library)", "--findings", file] + Self.names)

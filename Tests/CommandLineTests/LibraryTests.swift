@@ -6,42 +6,20 @@ import Testing
 /// `--target lib:`, with the example and with what a mistake in it makes of it.
 @Suite("ptkit selftest --target lib:")
 struct LibraryTargetTests {
-  private static let start = "uint64_t unmapped = 0, last = iova + length - 1;"
-
   /// Builds the example, with one text in the place of another.
   private func build(_ old: String, _ new: String, in scratch: Scratch) throws -> String {
-    try build([(old, new)], in: scratch)
-  }
-
-  private func build(_ changes: [(old: String, new: String)] = [], in scratch: Scratch) throws -> String {
-    let sources = Places.repository.appendingPathComponent("Sources/Example/sv.c")
-    var text = try String(contentsOf: sources, encoding: .utf8)
-    for (old, new) in changes {
-      let place = try #require(text.range(of: old), "the example has no '\(old)'")
-      text.replaceSubrange(place, with: new)
-    }
-    let source = try scratch.write(text, to: "sv.c")
-    let library = scratch.path("sv.so").path
-    let include = Places.repository.appendingPathComponent("include").path
-    let run = try Run.program(
-      URL(fileURLWithPath: "/usr/bin/env"),
-      ["cc", "-shared", "-fPIC", "-O1", "-w", "-I\(include)", "-o", library, source])
-    try #require(run.status == 0, "\(run.errors)")
-    return library
+    try ExampleLibrary.build([(old, new)], in: scratch)
   }
 
   private func selftest(_ library: String, _ names: String) throws -> Run {
-    let run = try Run.ptkit(
-      ["selftest", "--target", "lib:\(library)", "--call-limit", "2"] + names.words)
-    #expect(run.streamDefects == [])
-    return run
+    try ExampleLibrary.selftest(library, names.words)
   }
 
   @Test("the example passes")
   func example() throws {
     let scratch = try Scratch()
     let run = try selftest(
-      try build(in: scratch), "walker semantics events allocfail concurrency golden")
+      try ExampleLibrary.build(in: scratch), "walker semantics events allocfail concurrency golden")
     #expect(run.status == 0, "\(run.output)")
     #expect(run.points.count { $0.isOK && $0.directive.isEmpty } > 150)
   }
@@ -55,7 +33,7 @@ struct LibraryTargetTests {
   func contained(statement: String, problem: String) throws {
     let scratch = try Scratch()
     let library = try build(
-      Self.start, "\(Self.start) if (length == 0x200000) { \(statement) }", in: scratch)
+      ExampleLibrary.start, "\(ExampleLibrary.start) if (length == 0x200000) { \(statement) }", in: scratch)
     let run = try selftest(
       library,
       "semantics.riscv64.sv39.unmap_returns_bytes semantics.riscv64.sv39.unmap_stops_at_missing_table "
@@ -107,7 +85,7 @@ struct LibraryTargetTests {
     let unknown = ".name = \"imaginary\", .behaviour = \"own\", .configurations = own"
     let own =
       "static const char *const own[] = { \"imaginary:va=39\", NULL };\nstatic const struct ptkit_format format"
-    let library = try build(
+    let library = try ExampleLibrary.build(
       [("static const struct ptkit_format format", own), (name, unknown)] + mistakes, in: scratch)
     return try selftest(library, "")
   }

@@ -53,8 +53,22 @@ struct Run {
 
 /// Where things are.
 enum Places {
-  /// The program under test, which stands beside the tests.
+  /// The program under test: the release build, which is many times faster, where it is at least as new as its sources; else
+  /// the one beside the tests.
   static let binary: URL = {
+    let release = repository.appendingPathComponent(".build/release/ptkit")
+    guard let built = modified(release) else { return besideTests }
+    let sources = repository.appendingPathComponent("Sources")
+    let files = FileManager.default.enumerator(at: sources, includingPropertiesForKeys: nil)
+    while let file = files?.nextObject() as? URL {
+      // What only the C compiler of libraries reads is no part of the program.
+      guard file.pathExtension == "swift" || file.pathExtension == "yaml" else { continue }
+      if let date = modified(file), date > built { return besideTests }
+    }
+    return release
+  }()
+
+  private static let besideTests: URL = {
     // Whatever program runs the tests, their bundle is mapped into it.
     let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
     let bundle = maps.split(separator: "\n").lazy
@@ -63,6 +77,10 @@ enum Places {
     return URL(fileURLWithPath: bundle.map { String($0) } ?? ".build/debug/ptkitPackageTests.xctest")
       .deletingLastPathComponent().appendingPathComponent("ptkit")
   }()
+
+  private static func modified(_ file: URL) -> Date? {
+    (try? FileManager.default.attributesOfItem(atPath: file.path))?[.modificationDate] as? Date
+  }
 
   /// The root of the repository.
   static let repository = URL(fileURLWithPath: #filePath)
