@@ -73,7 +73,8 @@ let package = Package(
       ]
     ),
     // The calls that tests of a kernel make: of the machine at hand, or of a virtual one through an agent.
-    .target(name: "Machine"),
+    .systemLibrary(name: "CMachine", path: "Sources/CMachine"),
+    .target(name: "Machine", dependencies: ["CMachine"]),
     .systemLibrary(name: "CKmod", path: "Sources/CKmod"),
     // Tests of a running kernel: modules, VFIO, iommufd, accounting, KUnit.
     .target(
