@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import Machine
+import PageTable
 
 /// Memory that a device can reach now: what the IOMMU's tables must translate.
 public struct HeldMapping: Hashable, Sendable {
@@ -33,7 +34,7 @@ public enum HeldMappings {
   ///   - held: is given the mappings, ascending by IOVA, physically contiguous runs of each call as one. The tables do not change
   ///     while it runs.
   ///   - empty: called when nothing may be mapped any more, the page table still attached, with what was mapped before.
-  /// - Throws: `HeldMappingsError`, `MachineError`, and what the closures throw; the mappings are gone in any case.
+  /// - Throws: `HeldMappingsError`, `MachineError`, `KernelSkip` where physical addresses are not shown, and what the closures throw; the mappings are gone in any case.
   public static func hold(
     with mapper: any Mapper, scattered: Int = 1024, held: ([HeldMapping]) throws -> Void,
     empty: ([HeldMapping]) throws -> Void
@@ -68,7 +69,8 @@ public enum HeldMappings {
         iova: item.iova, address: item.address, length: item.length, read: item.read, write: item.write)
     } catch {
       if error.number == nil { throw error }
-      throw HeldMappingsError("map of \(hex(item.length)) bytes at IOVA \(hex(item.iova)): \(error)")
+      throw HeldMappingsError(
+        "map of \(Numbers.hex(item.length)) bytes at IOVA \(Numbers.hex(item.iova)): \(error)")
     }
   }
 
@@ -76,7 +78,8 @@ public enum HeldMappings {
     let removed = try mapper.unmap(iova: item.iova, length: item.length)
     guard removed == item.length else {
       throw HeldMappingsError(
-        "unmap of \(hex(item.length)) bytes at IOVA \(hex(item.iova)) removed \(hex(removed)) bytes")
+        "unmap of \(Numbers.hex(item.length)) bytes at IOVA \(Numbers.hex(item.iova)) removed \(Numbers.hex(removed)) bytes"
+      )
     }
   }
 
@@ -85,7 +88,7 @@ public enum HeldMappings {
     var mappings: [HeldMapping] = []
     for item in items.sorted(by: { $0.iova < $1.iova }) {
       guard let pages = try addresses.pages(at: item.address, byteCount: item.length) else {
-        throw HeldMappingsError("/proc/self/pagemap shows no page numbers: that needs root")
+        throw KernelSkip(.root, "/proc/self/pagemap shows no page numbers")
       }
       mappings += runs(of: pages, item)
     }
@@ -108,7 +111,6 @@ public enum HeldMappings {
     return runs
   }
 
-  private static func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 }
 
 /// The standard set could not be mapped, or not be unmapped.

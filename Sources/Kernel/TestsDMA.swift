@@ -17,8 +17,7 @@ enum DMATests {
     return cases.map { name, needs, body in
       suite.contextTest("dma.\(name)", needs: needs) { context in
         try MapperBench.run(suite.open(context)) { bench in
-          guard let openDevice = suite.openDevice else { return .skip(.device, detail: "no device") }
-          let device = try EduDevice(openDevice(context, bench.mapper))
+          let device = try EduDevice(suite.openDevice(context, bench.mapper))
           defer { device.close() }
           return try body(DMABench(bench, device))
         }

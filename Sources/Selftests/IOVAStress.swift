@@ -34,6 +34,18 @@ public struct IOVAStressResult: Hashable, Sendable {
   /// Time, in nanoseconds.
   public var nanoseconds: UInt64
 
+  /// A result with these figures.
+  public init(
+    run: IOVAStressRun, pairs: UInt64, pagesBefore: Int, pagesAfter: Int, peakPages: Int, nanoseconds: UInt64
+  ) {
+    self.run = run
+    self.pairs = pairs
+    self.pagesBefore = pagesBefore
+    self.pagesAfter = pagesAfter
+    self.peakPages = peakPages
+    self.nanoseconds = nanoseconds
+  }
+
   /// The line that the tool of this name prints: growth of table memory in MiB, and seconds.
   public var line: String {
     let growth = max(0, pagesAfter - pagesBefore) >> 8
