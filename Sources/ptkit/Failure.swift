@@ -48,7 +48,8 @@ enum Failure {
     switch error {
     case let error as UsageError:
       (.usage, "Error: \(error)\nSee 'ptkit --help' for more information.")
-    case is InputError, is ConfigurationError, is GrammarError, is GoldenParseError, is SpecError:
+    case is InputError, is ConfigurationError, is GrammarError, is GoldenParseError, is SpecError,
+      is KTAPError:
       (.badInput, "Error: \(error)")
     default:
       (ExitStatus(rawValue: PTKit.exitCode(for: error).rawValue) ?? .failure, PTKit.fullMessage(for: error))
@@ -60,6 +61,7 @@ enum Failure {
     switch arguments.first {
     case "selftest": "selftest"
     case "compare": "compare"
+    case "tap": "tap"
     case "golden": arguments.dropFirst().first == "propose" ? nil : "golden"
     default: nil
     }

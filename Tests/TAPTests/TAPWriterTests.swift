@@ -83,7 +83,7 @@ private final class Recorder {
     #expect(TAPName.word("") == "-" && TAPName.isValid(TAPName.word("é\n")))
   }
 
-  @Test func detailsStayInComments() {
+  @Test func detailsStayInComments() throws {
     let recorder = Recorder(plan: 1)
     recorder.writer.fail(
       "a", details: ["one\ntwo\r\n\nok 1 b", "# not ok 2", "1..3", "Bail out!", "\u{1b}[31m\0\ttab"])
@@ -92,7 +92,7 @@ private final class Recorder {
         "# one", "# two", "#", "# > ok 1 b", "# > # not ok 2", "# > 1..3", "# > Bail out!", "# ?[31m?\ttab",
         "not ok 1 a",
       ])
-    let read = TAPReader.read(recorder.text)
+    let read = try KTAPReader.read(recorder.text).streams[0]
     #expect(read.results.map(\.name) == ["a"] && read.bailOut == nil)
   }
 
@@ -104,12 +104,12 @@ private final class Recorder {
     }
   }
 
-  @Test func missingResultsFail() {
+  @Test func missingResultsFail() throws {
     let recorder = Recorder(plan: 3)
     recorder.writer.expect(["a", "b.c"])
     recorder.writer.pass("a")
     #expect(recorder.writer.finish(underKselftest: false) == .failure)
-    let results = TAPReader.read(recorder.text)
+    let results = try KTAPReader.read(recorder.text).streams[0]
     #expect(results.problems.isEmpty)
     #expect(results.results.map(\.name) == ["a", "b.c", "missing_result.3"])
     #expect(results.results.map(\.isOK) == [true, false, false])
