@@ -134,7 +134,9 @@ let package = Package(
       dependencies: ["Compare", "PageTable", "ReferenceSpecs", "GenericPT", "Simulator", "Conformance"]
     ),
     .testTarget(name: "KernelTests", dependencies: ["Kernel", "Machine", "TAP", "ReferenceSpecs"]),
-    .testTarget(name: "WalkTests", dependencies: ["Walk", "PageTable", "Reference", "ReferenceSpecs"]),
+    .testTarget(
+      name: "WalkTests",
+      dependencies: ["Walk", "PageTable", "Reference", "ReferenceSpecs", "Conformance", "Simulator"]),
     .testTarget(name: "LabTests", dependencies: ["Lab", "Kernel", "Machine", "Walk"]),
     .testTarget(name: "CommandLineTests", dependencies: ["ptkit"]),
   ],
