@@ -113,12 +113,10 @@ struct TableComparer {
     _ format: ReferenceFormat, _ leaf: ScannedLeaf, _ claim: Claim, _ flags: Protection, _ position: Int
   ) -> UInt64? {
     let protection = claim.access.union(claim.flags ?? flags)
-    // A word of a broken group stands for its own part only: it is compared as the whole leaf's.
-    let size =
-      leaf.words.count > 1 || format.leafWordCount(level: leaf.level, size: leaf.size) == 1 ? leaf.size : 0
-    guard size > 0 else { return nil }
+    // The words of a leaf that disagree were taken one by one.
+    let first = claim.physical &- UInt64(leaf.position) &* leaf.size
     return format.encodeLeafWord(
-      position, level: leaf.level, pa: claim.physical, size: size, protection: protection)
+      position + leaf.position, level: leaf.level, pa: first, size: leaf.wholeSize, protection: protection)
   }
 
   /// Whether the word is the golden one, but for accessed and dirty bits that the hardware has set.

@@ -14,6 +14,10 @@ public struct ScannedLeaf: Hashable, Sendable {
   /// Where its first word stands, and the words.
   public var physical: UInt64
   public var words: [UInt64]
+  /// Of one word out of a leaf whose words disagree: the size of the leaf that the word says it is part of, and its
+  /// number in it. Else the leaf's own size, and 0.
+  public var wholeSize: UInt64
+  public var position = 0
   /// What its words say by themselves, and whether the whole path permits reads and writes.
   public var protection: Protection
   public var read: Bool
@@ -152,7 +156,7 @@ public final class TableScanner {
         let found = ScannedLeaf(
           iova: iova ?? 0, pa: leaf.pa, size: leaf.size, level: place.level, physical: step.physical,
           words: [word],
-          protection: leaf.protection, read: rights.read, write: rights.write)
+          wholeSize: leaf.size, protection: leaf.protection, read: rights.read, write: rights.write)
         index = add(found, leaf, words, position, shift, &brokenGroup)
       }
     }
@@ -222,6 +226,7 @@ public final class TableScanner {
     // The word alone, for what it covers by itself.
     var part = leaf
     part.size = 1 &<< shift
+    part.position = index - start
     if !decoded.isConsecutive { part.pa = leaf.pa &+ UInt64(index - start) &<< shift }
     scan.leaves.append(part)
     return index + 1
