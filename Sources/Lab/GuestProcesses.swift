@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import Glibc
+import Synchronization
+
+/// The programs that run now, and the folders that go with them, for the end of this process by a signal.
+final class GuestProcesses: Sendable {
+  static let shared = GuestProcesses()
+
+  private struct State: Sendable {
+    var identifiers: Set<pid_t> = []
+    var folders: Set<String> = []
+  }
+
+  private let state = Mutex(State())
+
+  func add(_ identifier: pid_t) { state.withLock { _ = $0.identifiers.insert(identifier) } }
+  func remove(_ identifier: pid_t) { state.withLock { _ = $0.identifiers.remove(identifier) } }
+  func add(folder: String) { state.withLock { _ = $0.folders.insert(folder) } }
+  func remove(folder: String) {
+    state.withLock { _ = $0.folders.remove(folder) }
+    Self.removeFolder(folder)
+  }
+
+  /// Ends all that runs and removes what it left.
+  func endAll() {
+    let (identifiers, folders) = state.withLock { ($0.identifiers, $0.folders) }
+    for identifier in identifiers { kill(identifier, SIGKILL) }
+    for folder in folders { Self.removeFolder(folder) }
+  }
+
+  /// Removes a folder of files.
+  private static func removeFolder(_ folder: String) {
+    guard let handle = opendir(folder) else { return }
+    while let entry = readdir(handle) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name != "." && name != ".." { unlink("\(folder)/\(name)") }
+    }
+    closedir(handle)
+    rmdir(folder)
+  }
+}

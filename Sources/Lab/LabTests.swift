@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import Kernel
+import TAP
+
+/// The tests of a row, in the order in which they run.
+enum LabTests {
+  /// Those that every run of a row has, whatever was chosen.
+  static let frame = ["boot", "kernel_log", "power_off"]
+
+  static func all(_ row: LabRow, _ options: LabRun.Options) -> [LabTest] {
+    var mapping = options.mapping
+    switch row.mapper {
+    case .module: mapping.kinds = [.module]
+    // Debian's kernels have no iommufd; a developer's may.
+    case .vfio: mapping.kinds = options.kernel == nil ? [.vfio] : [.vfio, .iommufd, .mock]
+    }
+    return [boot] + MapperTests.all(mapping).map(LabTest.init) + [kernelLog, powerOff]
+  }
+
+  /// The agent answers, and the kernel is the row's.
+  private static let boot = LabTest("boot", phase: "boot") { bench in
+    let (release, architecture) = try bench.machine.machine.identity()
+    let expected = ["amd64": "x86_64", "arm64": "aarch64", "riscv64": "riscv64"][bench.row.architecture]
+    guard architecture == expected else {
+      throw KernelFailure("expected a machine of \(expected ?? "?"), found \(architecture)")
+    }
+    return ["Linux \(release)"]
+  }
+
+  /// What no kernel should say, whatever is asked of it.
+  private static let complaints = ["WARNING: ", "BUG: ", "Oops", "KASAN: ", "UBSAN: ", "Bad page state"]
+
+  private static let kernelLog = LabTest("kernel_log", phase: "log") { bench in
+    let log = try bench.machine.machine.kernelLog()
+    try HostFile.write(Array(log.utf8), to: bench.guest.log, appends: true)
+    let lines = log.split(separator: "\n").filter { line in complaints.contains { line.contains($0) } }
+    guard lines.isEmpty else {
+      throw KernelFailure(details: lines.prefix(10).map(String.init) + ["all of it is in \(bench.guest.log)"])
+    }
+    return []
+  }
+
+  private static let powerOff = LabTest("power_off", phase: "power off") { bench in
+    guard bench.machine.powerOff() else {
+      throw KernelFailure("the machine did not switch itself off in 20 s")
+    }
+    return []
+  }
+}
