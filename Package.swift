@@ -95,7 +95,7 @@ let package = Package(
     // Virtual machines that boot real kernels.
     .target(
       name: "Lab",
-      dependencies: ["Machine", "Kernel", "Walk", "PageTable", "Reference", "ReferenceSpecs", "TAP"]
+      dependencies: ["Machine", "Kernel", "Walk", "Compare", "PageTable", "Reference", "ReferenceSpecs", "TAP"]
     ),
     .executableTarget(
       name: "ptkit",

@@ -71,7 +71,8 @@ public struct TAPTotals: Hashable, Sendable, CustomStringConvertible {
   /// Whether any test says `not ok`.
   public var hasFailures: Bool { TAPOutcome.allCases.contains { !$0.isOK && self[$0] > 0 } }
 
-  mutating func count(_ outcome: TAPOutcome) { counts[outcome, default: 0] += 1 }
+  /// Counts one more.
+  public mutating func count(_ outcome: TAPOutcome) { counts[outcome, default: 0] += 1 }
 
   /// The line of kselftest, without `# `.
   public var description: String {

@@ -62,6 +62,7 @@ enum Failure {
     case "selftest": "selftest"
     case "compare": "compare"
     case "tap": "tap"
+    case "lab": arguments.contains("--list") ? nil : "lab"
     case "golden": arguments.dropFirst().first == "propose" ? nil : "golden"
     default: nil
     }
