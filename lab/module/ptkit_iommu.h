@@ -12,7 +12,10 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* The device by its address, "0000:00:04.0", zero-terminated. It must have no driver. EBUSY where it, or this file, is taken. */
+/*
+ * The device by its address, "0000:00:04.0", zero-terminated. EBUSY where it has a driver or this file has a device already, EPERM
+ * where another file has it.
+ */
 struct ptkit_iommu_attach {
 	char device[32];
 };
