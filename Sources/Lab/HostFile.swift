@@ -28,6 +28,8 @@ enum HostFile {
     guard fclose(file) == 0, count == bytes.count else { throw .call(path) }
   }
 
+  static func remove(_ path: String) { unlink(path) }
+
   static func isThere(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   /// When a file was last written, in nanoseconds; nil where there is none.

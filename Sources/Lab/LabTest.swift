@@ -12,6 +12,7 @@ struct LabTest: Sendable {
     let machine: VirtualMachine
     let context: KernelContext
     let figures: LabFigures
+    private var walked: Result<LabWalk, any Error>?
 
     init(
       _ row: LabRow, _ guest: LabGuest, _ machine: VirtualMachine, _ context: KernelContext,
@@ -22,6 +23,13 @@ struct LabTest: Sendable {
       self.machine = machine
       self.context = context
       self.figures = figures
+    }
+
+    /// The walk, which is made when it is first asked for.
+    func walk() throws -> LabWalk {
+      let result = walked ?? Result { try LabWalk(self) }
+      walked = result
+      return try result.get()
     }
   }
 

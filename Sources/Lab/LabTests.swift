@@ -15,17 +15,28 @@ enum LabTests {
     // Debian's kernels have no iommufd; a developer's may.
     case .vfio: mapping.kinds = options.kernel == nil ? [.vfio] : [.vfio, .iommufd, .mock]
     }
-    return [boot] + MapperTests.all(mapping).map(LabTest.init) + [kernelLog, powerOff]
+    return [boot] + MapperTests.all(mapping).map(LabTest.init) + LabWalk.Check.allCases.map(walk) + [
+      kernelLog, powerOff,
+    ]
   }
 
   /// The agent answers, and the kernel is the row's.
-  private static let boot = LabTest("boot", phase: "boot") { bench in
+  private static let boot = LabTest("boot", phase: "agent") { bench in
     let (release, architecture) = try bench.machine.machine.identity()
     let expected = ["amd64": "x86_64", "arm64": "aarch64", "riscv64": "riscv64"][bench.row.architecture]
     guard architecture == expected else {
       throw KernelFailure("expected a machine of \(expected ?? "?"), found \(architecture)")
     }
     return ["Linux \(release)"]
+  }
+
+  private static func walk(_ check: LabWalk.Check) -> LabTest {
+    LabTest("walk.\(check.rawValue)", phase: "walk") { bench in
+      let walk = try bench.walk()
+      let lines = try walk.outcome(check)
+      bench.figures.pages = walk.pages
+      return lines
+    }
   }
 
   /// What no kernel should say, whatever is asked of it.

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import Kernel
+import PageTable
+import ReferenceSpecs
+import Walk
+
+/// A walk from an IOMMU's registers to the tables of one device, and what was found there.
+struct TableLook {
+  let device: DeviceTables
+  let scan: TableScan
+  let comparison: TableComparison
+
+  /// Walks, and compares every word.
+  ///
+  /// - Throws: `KernelFailure` where the structures above the tables are wrong, or the device has no tables.
+  init(_ registers: RegisterValues, _ memory: any MachineMemory, device name: String, expected: [HeldMapping])
+    throws
+  {
+    let walker = IOMMUWalker(registers: registers, memory: memory, specifications: .embedded)
+    let state = try walker.devices()
+    guard state.findings.isEmpty else {
+      throw KernelFailure(details: state.findings.prefix(10).flatMap(Self.lines))
+    }
+    guard let id = DeviceTables.id(name) else { throw KernelFailure("'\(name)' is no PCI address") }
+    let found = state.tables(of: id)
+    let translated = found.filter { $0.mode == .translated }
+    guard let device = translated.first, translated.count == 1, let scan = try walker.scan(device) else {
+      let modes = found.map { "\($0.name): \($0.mode)" }
+      throw KernelFailure(
+        details: ["expected one table of \(name), found \(translated.count)"] + modes + state.facts)
+    }
+    self.device = device
+    self.scan = scan
+    comparison = try walker.compare(
+      scan, of: device,
+      with: expected.map {
+        ExpectedMapping(
+          iova: $0.iova, physical: $0.physicalAddress, length: $0.length, read: $0.read, write: $0.write)
+      }, limit: 20)
+  }
+
+  /// What was compared.
+  var summary: String {
+    "\(comparison.format): \(comparison.pageCount) pages in \(comparison.leafCount) leaves, \(comparison.wordCount) words "
+      + "of \(comparison.tableCount) tables"
+  }
+
+  /// - Throws: `KernelFailure` with what is different.
+  func seeEqual() throws {
+    guard comparison.isEqual else {
+      throw KernelFailure(
+        details: [summary, "\(comparison.findingCount) findings"]
+          + comparison.findings.prefix(10).flatMap(Self.lines))
+    }
+  }
+
+  /// A finding and its details.
+  static func lines(_ finding: Finding) -> [String] {
+    [finding.description] + finding.details.map { "  \($0)" }
+  }
+}
