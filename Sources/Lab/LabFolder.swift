@@ -50,10 +50,10 @@ public struct LabFolder: Sendable {
     return file
   }
 
-  /// Makes the archive of a row's firmware: the output of a script of the lab's folder.
-  func firmware(_ script: String) throws(LabError) -> [UInt8] {
+  /// Makes the archive of a row's firmware: the file that a script of the lab's folder writes, which is told how QEMU is started.
+  func firmware(_ script: String, emulator: [String]) throws(LabError) -> [UInt8] {
     let file = "\(cache)/firmware-\(script.split(separator: "/").last ?? "")"
-    let run = try LabScript(["\(home)/\(script)", file])
+    let run = try LabScript(["\(home)/\(script)", file] + emulator)
     guard run.status == 0 else { throw LabError("\(script): \(run.lastWords)") }
     return try HostFile.read(file)
   }

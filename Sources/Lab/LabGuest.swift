@@ -26,7 +26,9 @@ public struct LabGuest: Sendable {
     let emulator = try folder.fetch("qemu", version: row.emulator, architecture: row.architecture)
     self.emulator = "\(emulator)/\(row.program)"
     agent = try folder.agent(row.architecture)
-    firmware = row.firmware.isEmpty ? [] : try folder.firmware(row.firmware)
+    firmware =
+      row.firmware.isEmpty
+      ? [] : try folder.firmware(row.firmware, emulator: [self.emulator] + row.options)
     try HostFile.makeFolder("\(folder.cache)/logs")
     log = "\(folder.cache)/logs/\(row.name)"
   }
