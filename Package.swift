@@ -95,7 +95,9 @@ let package = Package(
     // Virtual machines that boot real kernels.
     .target(
       name: "Lab",
-      dependencies: ["Machine", "Kernel", "Walk", "Compare", "PageTable", "Reference", "ReferenceSpecs", "TAP"]
+      dependencies: [
+        "Machine", "Kernel", "Walk", "Compare", "PageTable", "Reference", "ReferenceSpecs", "TAP",
+      ]
     ),
     .executableTarget(
       name: "ptkit",
@@ -133,7 +135,9 @@ let package = Package(
       name: "CompareTests",
       dependencies: ["Compare", "PageTable", "ReferenceSpecs", "GenericPT", "Simulator", "Conformance"]
     ),
-    .testTarget(name: "KernelTests", dependencies: ["Kernel", "Machine", "TAP", "ReferenceSpecs"]),
+    .testTarget(
+      name: "KernelTests",
+      dependencies: ["Kernel", "Machine", "TAP", "Reference", "ReferenceSpecs", "Conformance"]),
     .testTarget(
       name: "WalkTests",
       dependencies: ["Walk", "PageTable", "Reference", "ReferenceSpecs", "Conformance", "Simulator"]),

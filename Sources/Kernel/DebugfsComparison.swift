@@ -17,46 +17,75 @@ struct DebugfsComparison {
     return isFirstStage.map { $0 ? first : second } ?? second + first
   }
 
+  /// A word that is not as it must be.
+  private struct Difference {
+    var iova: UInt64
+    var level: Int
+    /// nil where nothing may be mapped, or the format cannot express what is.
+    var expected: UInt64?
+    var found: UInt64
+    /// Whether something is mapped there at all.
+    var isMapped = true
+
+    func text(_ format: ReferenceFormat) -> String {
+      let place = "IOVA \(Numbers.hex(iova)), level \(level)"
+      if !isMapped { return "\(place): \(Numbers.hex(found)) maps what must not be mapped" }
+      let wanted = expected.map(Numbers.hex) ?? "none that the format can express"
+      return "\(place): expected \(wanted), found \(Numbers.hex(found)): "
+        + format.decode(found, level: level).entryName
+    }
+  }
+
   /// What of the lines differs from what is mapped. One configuration must explain all of them; of several that do not, that with
   /// the fewest differences is told.
   ///
-  /// - Returns: the configuration, and lines for a reader, none when all is well.
+  /// - Returns: the configuration, how many differences there are, and lines for a reader about the first of them.
   func differences(
     _ lines: [DebugfsTranslations.Line], _ mappings: [HeldMapping], isFirstStage: Bool?
-  ) throws -> (configuration: String, differences: [String]) {
-    var best: (configuration: String, differences: [String])?
+  ) throws -> (configuration: String, count: Int, texts: [String]) {
+    let missing = missing(lines, mappings)
+    var best: (configuration: String, differences: [Difference], format: ReferenceFormat)?
     for configuration in Self.candidates(isFirstStage: isFirstStage) {
       let format = try reference(configuration)
-      let found = differences(lines, mappings, format) + missing(lines, mappings)
-      if found.count < best?.differences.count ?? Int.max { best = (configuration, found) }
+      let found = differences(lines, mappings, format)
+      if found.count < best?.differences.count ?? Int.max { best = (configuration, found, format) }
+      if found.isEmpty { break }
     }
-    return best ?? ("none", ["no configuration to compare with"])
+    guard let best else { return ("none", 1, ["no configuration to compare with"]) }
+    let texts = best.differences.prefix(16).map { $0.text(best.format) } + missing.prefix(16)
+    return (best.configuration, best.differences.count + missing.count, texts)
   }
 
   private func differences(
     _ lines: [DebugfsTranslations.Line], _ mappings: [HeldMapping], _ format: ReferenceFormat
-  ) -> [String] {
-    lines.flatMap { line -> [String] in
-      let iova = Numbers.hex(line.iova)
-      let size = Self.size(level: line.leafLevel)
+  ) -> [Difference] {
+    var differences: [Difference] = []
+    for line in lines {
+      let leaf = line.leafLevel
+      let size = Self.size(level: leaf)
       guard let mapping = Self.mapping(at: line.iova, size: size, mappings) else {
-        return ["IOVA \(iova), level \(line.leafLevel): \(Numbers.size(size)) mapped that must not be"]
+        differences.append(
+          Difference(iova: line.iova, level: leaf, found: line.words[leaf], isMapped: false))
+        continue
       }
       let physical = mapping.physicalAddress &+ (line.iova &- mapping.iova)
-      return (line.leafLevel..<5).compactMap { level in
+      // A page table may have fewer levels.
+      for level in leaf..<5 where line.words[level] != 0 {
         let word = line.words[level]
-        // A page table may have fewer levels.
-        if word == 0 { return nil }
         let wanted =
-          level == line.leafLevel
-          ? leaf(word, level, physical, size, mapping, format) : table(word, level, format)
-        if wanted == word { return nil }
-        let expected = wanted.map(Numbers.hex) ?? "none that the format can express"
-        return "IOVA \(iova), level \(level): expected \(expected), found \(Numbers.hex(word)): "
-          + format.decode(word, level: level).entryName
+          level == leaf
+          ? self.leaf(word, level, physical, size, mapping, format)
+          : format.encodeTable(level: level, pa: word & Self.tableAddress)
+        if wanted != word {
+          differences.append(Difference(iova: line.iova, level: level, expected: wanted, found: word))
+        }
       }
     }
+    return differences
   }
+
+  /// Where the address lies in table entries of both stages (Intel Virtualization Technology for Directed I/O, 9.7 and 9.8).
+  private static let tableAddress: UInt64 = 0x000f_ffff_ffff_f000
 
   private func leaf(
     _ word: UInt64, _ level: Int, _ physical: UInt64, _ size: UInt64, _ mapping: HeldMapping,
@@ -65,17 +94,15 @@ struct DebugfsComparison {
     var protection: Protection = []
     if mapping.read { protection.insert(.read) }
     if mapping.write { protection.insert(.write) }
+    let wanted = format.encodeLeaf(level: level, pa: physical, size: size, protection: protection)
+    if wanted == word { return wanted }
     // What the hardware may set is taken from the word.
-    var state = (dirty: false, accessed: false)
-    if case .leaf(let leaf) = format.decode(word, level: level).kind { state = (leaf.dirty, leaf.accessed) }
+    guard case .leaf(let leaf) = format.decode(word, level: level).kind, leaf.dirty || leaf.accessed else {
+      return wanted
+    }
     return format.encodeLeaf(
-      level: level, pa: physical, size: size, protection: protection, dirty: state.dirty,
-      accessed: state.accessed)
-  }
-
-  private func table(_ word: UInt64, _ level: Int, _ format: ReferenceFormat) -> UInt64? {
-    guard case .table(let child, _) = format.decode(word, level: level).kind else { return nil }
-    return format.encodeTable(level: level, pa: child)
+      level: level, pa: physical, size: size, protection: protection, dirty: leaf.dirty,
+      accessed: leaf.accessed)
   }
 
   /// What is mapped and not printed.
