@@ -114,7 +114,7 @@ let package = Package(
     .testTarget(name: "GenericPTTests", dependencies: ["GenericPT", "Simulator"]),
     .testTarget(name: "LegacyPTTests", dependencies: ["LegacyPT", "Simulator", "PageTable"]),
     .testTarget(name: "SimulatorTests", dependencies: ["Simulator"]),
-    .testTarget(name: "TAPTests", dependencies: ["TAP"]),
+    .testTarget(name: "TAPTests", dependencies: ["TAP"], exclude: ["Logs"]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "LegacyPT", "ReferenceSpecs"]),
     .testTarget(
       name: "SelftestsTests",

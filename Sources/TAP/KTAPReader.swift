@@ -34,8 +34,8 @@ public struct KTAPReader {
   private var finished: [KTAPStream] = []
   /// The streams that lines can still be added to, each at a higher column than the one before.
   private var open: [KTAPStream] = []
-  /// A name that belongs to the next stream that starts at its column or right of it.
-  private var pending: (column: Int, name: String)?
+  /// Names that belong to the next streams that start at their columns or right of these, each right of the one before.
+  private var pending: [(column: Int, name: String)] = []
   private var remarks = KTAPRemarks()
   private var line = 0
 
@@ -92,13 +92,20 @@ public struct KTAPReader {
     case .bailOut(let reason):
       enter(column)
       edit { $0.bailOut = reason }
-    case .subtest(let name): pending = (column, name)
+    case .subtest(let name):
+      pending.removeAll { $0.column >= column }
+      pending.append((column, name))
+    case .proveFile(let name, let reason): startProveFile(name, reason)
     case .program(let name): startProgram(name, at: column)
     case .tally(let tally): check(tally, at: column)
     case .comment(let text):
       if remarks.isAboutLastFailure(text) { return attach(comments: [text]) }
       remarks.add(comment: text)
     case .other(let text):
+      // Prove says so of each program that failed; it matters where nothing else shows it.
+      if text.hasPrefix("Dubious, test returned "), open.first?.isSuccess == true {
+        addProblem("line \(line): \(text)")
+      }
       if !text.isEmpty { remarks.add(log: text) }
     }
   }
@@ -135,8 +142,12 @@ public struct KTAPReader {
     if found.number == nil, column > 0, !open.contains(where: { $0.column == column }) {
       return remarks.add(log: "\(found.isOK ? "ok" : "not ok") \(found.name)")
     }
-    let children = enter(column, keepsDeeper: true)
-    if pending?.column == column { pending = nil }
+    // Behind the results, prove says so once more.
+    if found.number == nil, found.name.isEmpty, let last = open.last, last.results.count == last.plan {
+      return
+    }
+    let children = enter(column, result: found)
+    pending.removeAll { $0.column >= column }
     var result = KTAPResult(
       number: found.number, isOK: found.isOK, name: found.name, directive: found.directive,
       children: children,
@@ -161,27 +172,37 @@ public struct KTAPReader {
 
   /// Makes the stream at a column the innermost one; starts it where there is none.
   ///
-  /// - Returns: with `keepsDeeper`, the stream right of it, which a result at the column sums up. Without, that one
+  /// - Returns: with a result that is to be added, the stream right of it, which the result sums up. Without, that one
   ///   ends without a result.
   @discardableResult
-  private mutating func enter(_ column: Int, keepsDeeper: Bool = false) -> KTAPStream? {
+  private mutating func enter(_ column: Int, result: TAPResultLine? = nil) -> KTAPStream? {
     let deeper = fold(downTo: column)
     if open.last?.column != column {
-      open.append(KTAPStream(column: column, line: line, name: takeName(column)))
+      let name = takeName(leftOf: column) ?? takeName(at: column, before: result)
+      open.append(KTAPStream(column: column, line: line, name: name))
     } else if let last = open.last, last.name == nil, last.plan == nil, last.results.isEmpty {
-      let name = pending?.column == column ? takeName(column) : nil
+      let name = takeName(at: column, before: result)
       edit { $0.name = name }
     }
     guard let deeper else { return nil }
-    if keepsDeeper { return deeper.isEmpty ? nil : deeper }
+    if result != nil { return deeper.isEmpty ? nil : deeper }
     abandon(deeper)
     return nil
   }
 
-  private mutating func takeName(_ column: Int) -> String? {
-    guard let found = pending, found.column <= column else { return nil }
-    pending = nil
-    return found.name
+  /// The name that stands before a stream, in the lines of the one that it is in.
+  private mutating func takeName(leftOf column: Int) -> String? {
+    guard let index = pending.lastIndex(where: { $0.column < column }) else { return nil }
+    return pending.remove(at: index).name
+  }
+
+  /// The name that stands among a stream's own lines; one that a result has is the result's.
+  private mutating func takeName(at column: Int, before result: TAPResultLine? = nil) -> String? {
+    guard let index = pending.lastIndex(where: { $0.column == column }), pending[index].name != result?.name
+    else {
+      return nil
+    }
+    return pending.remove(at: index).name
   }
 
   /// Takes the streams right of a column away and makes them one: each that is without result becomes a failure of the one that
@@ -192,7 +213,7 @@ public struct KTAPReader {
       open.removeLast()
       guard let inner = folded else {
         folded = last
-        if last.name == nil, pending?.column == last.column { folded?.name = takeName(last.column) }
+        if last.name == nil { folded?.name = takeName(at: last.column) }
         continue
       }
       var outer = last
@@ -245,14 +266,27 @@ public struct KTAPReader {
     open.append(KTAPStream(column: column + 2, line: line, name: name))
   }
 
+  private mutating func startProveFile(_ name: String, _ skipReason: String?) {
+    finishAll()
+    open.append(KTAPStream(column: 0, line: line, name: name))
+    guard let skipReason else { return }
+    edit {
+      $0.plan = 0
+      $0.planRemark = skipReason
+    }
+  }
+
   /// Ends the outermost stream, and all in it.
   private mutating func finishAll() {
     guard let first = open.first else { return }
     let deeper = fold(downTo: first.column)
-    if open[0].name == nil, pending?.column == first.column { open[0].name = takeName(first.column) }
+    if open[0].name == nil, open[0].results.isEmpty { open[0].name = takeName(at: first.column) }
     if let deeper { abandon(deeper) }
-    pending = nil
+    pending = []
     var root = open.removeFirst()
+    if root.plan == nil, root.results.isEmpty, root.bailOut == nil {
+      root.problems.append("line \(root.line): there is neither a plan nor a result")
+    }
     if root.column > 0, root.name != nil {
       // It is a suite's, and the line that sums it up is missing.
       var outer = KTAPStream(column: 0, line: root.line)
@@ -300,7 +334,7 @@ extension TAPLine {
   fileprivate var isWritten: Bool {
     switch self {
     case .version, .plan, .result, .bailOut, .subtest, .program, .tally: true
-    case .comment, .other: false
+    case .comment, .other, .proveFile: false
     }
   }
 }

@@ -14,6 +14,8 @@ enum TAPLine: Hashable {
   case subtest(String)
   /// `# selftests: folder: program`, which kselftest's runner writes when it starts a program.
   case program(String)
+  /// `t/map.t ..`, with which prove starts what a program has to say, and why the program was skipped, if it was.
+  case proveFile(String, skipReason: String?)
   /// `# Totals: pass:1 fail:0 …`
   case tally(KTAPTally)
   /// Any other line with a `#`, and its text.
@@ -45,7 +47,7 @@ enum TAPLine: Hashable {
     case .subtest, .program, .tally: true
     // Only numbers tell results from prose.
     case .result(let result): result.number != nil
-    case .comment, .other: false
+    case .comment, .other, .proveFile: false
     }
   }
 
@@ -56,7 +58,15 @@ enum TAPLine: Hashable {
     if let rest = text.after("KTAP version ") { return try readVersion(rest, known: 1...1) }
     if let rest = text.after("Bail out!") { return .bailOut(String(rest.trimmed)) }
     if let rest = text.after("1.."), rest.first?.isWholeNumber == true { return try readPlan(rest) }
-    return .other(String(text))
+    return readProveFile(text) ?? .other(String(text))
+  }
+
+  private static func readProveFile(_ text: Substring) -> TAPLine? {
+    let words = text.split(separator: " ", maxSplits: 3)
+    guard words.count >= 2, words[1].count > 1, words[1].allSatisfy({ $0 == "." }) else { return nil }
+    if words.count == 2 { return .proveFile(String(words[0]), skipReason: nil) }
+    guard words[2] == "skipped:" else { return nil }
+    return .proveFile(String(words[0]), skipReason: words.count > 3 ? String(words[3]) : "")
   }
 
   private static func readVersion(_ text: Substring, known: ClosedRange<Int>) throws(TAPLineError) -> TAPLine
@@ -126,15 +136,20 @@ struct TAPResultLine: Hashable {
       index = text.index(after: index)
     }
     name = String(Substring(name).trimmed)
+    // GLib's tests are paths, and what follows one of them is why it failed.
+    if name.hasPrefix("/"), let dash = name.firstRange(of: " - ") {
+      remark = String(name[dash.upperBound...])
+      name = String(name[..<dash.lowerBound])
+    }
     let behind = text[index...].dropFirst().trimmed
     let word = behind.prefix { $0.isLetter }
     guard let kind = KTAPDirective.Word(rawValue: word.uppercased()) else {
-      remark = String(behind)
+      if !behind.isEmpty { remark = String(behind) }
       return
     }
     var reason = behind.dropFirst(word.count).trimmed
-    if name.isEmpty {
-      // kselftest.h puts the name behind the directive.
+    if name.isEmpty, word == kind.rawValue || kind == .error {
+      // kselftest.h puts the name behind the directive. Perl's tests have no name then, and write it in small letters.
       name = String(reason.prefix { $0 != " " })
       reason = reason.dropFirst(name.count).trimmed
     }

@@ -20,16 +20,22 @@ public struct TAPMerge {
     for stream in document.streams {
       var path = prefix.map { [$0] } ?? []
       if let name = stream.name { path += Self.words(name) }
+      let before = results.count
       add(stream, path: path)
+      if results.count == before {
+        // Its plan is of no results.
+        let why = stream.planRemark.isEmpty ? [] : ["plan: \(stream.planRemark)"]
+        append(path.isEmpty ? ["all"] : path, .skip, why)
+      }
     }
   }
 
-  /// The words of a name: `selftests: iommu: iommufd` gives `iommu` and `iommufd`.
+  /// The words of a name: `selftests: iommu: iommufd` gives `iommu` and `iommufd`, and so does `/iommu/iommufd`.
   static func words(_ name: String) -> [String] {
     if TAPName.isValid(name) { return [name] }
-    let parts =
-      name.hasPrefix("selftests: ")
-      ? name.dropFirst("selftests: ".count).split(separator: ": ").map(Substring.init) : [name[...]]
+    var parts = [name[...]]
+    if let rest = name[...].after("selftests: ") { parts = rest.split(separator: ": ") }
+    if name.hasPrefix("/"), name.count > 1 { parts = name.split(separator: "/") }
     return parts.map { part in
       let words = part.split(separator: ".").map { short(TAPName.word($0)) }
       return words.isEmpty ? "-" : words.joined(separator: ".")
