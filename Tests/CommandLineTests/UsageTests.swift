@@ -7,7 +7,7 @@ import Testing
 struct UsageTests {
   static let commands = [
     ["formats"], ["encode"], ["decode"], ["image"], ["golden"], ["golden", "check"], ["golden", "propose"],
-    ["selftest"], ["stress"], ["bench"],
+    ["selftest"], ["stress"], ["bench"], ["tap"],
   ]
 
   @Test("every command has help with an example", arguments: commands)
