@@ -3,54 +3,76 @@
 import Machine
 import PageTable
 
-/// What a counter shows in the life of a page table: before it was made, when it was empty, with mappings, after they were
+/// What the counters show in the life of a page table: before it was made, when it was empty, with mappings, after they were
 /// removed, and after it was closed.
-struct AccountingLife {
+struct AccountingLife: Sendable {
   /// How many mappings, each under a last-level table of its own.
   static let count: UInt64 = 1024
 
+  /// A time of that life.
+  enum Time: Int, CaseIterable, Sendable {
+    case before, empty, mapped, unmapped, closed
+  }
+
   /// In pages of 4 KiB.
-  var before = 0
-  var empty = 0
-  var mapped = 0
-  var unmapped = 0
-  var closed = 0
-  var tolerance = 0
-  /// The tables of the last level that the mappings need, and the most that all levels may take with them.
-  var least = 0
-  var most = 0
+  private var readings: [AccountingCounter: [Int]] = [:]
+  private(set) var tolerance: Int
+  /// The pages of last-level tables that the mappings need, and the most that all levels may take with them.
+  private(set) var least = 0
+  private(set) var most = 0
 
   /// Lets a page table live.
-  ///
-  /// - Throws: `KernelSkip` where the kernel does not have the counter.
-  init(_ suite: MapperSuite, _ context: KernelContext, _ counter: AccountingCounter) throws {
+  init(_ suite: MapperSuite, _ context: KernelContext) throws {
     let counters = AccountingCounters(machine: context.machine)
-    func read() throws -> Int {
-      guard let pages = try counters.pages(counter) else {
-        throw KernelSkip(.kernel, "\(counter.text): not there, or without the tables of IOMMUs")
-      }
-      return pages
-    }
     tolerance = try counters.tolerance()
-    before = try read()
+    try read(counters)
     try MapperBench.run(suite.open(context)) { bench in
-      empty = try read()
+      try read(counters)
       let room = try AccountingRoom(bench)
       try bench.sweep(room.first, room.address, stride: room.stride, count: room.count, .maps)
-      mapped = try read()
+      try read(counters)
       try bench.unmap(room.first, room.count * room.stride, removes: room.count * bench.page)
-      unmapped = try read()
+      try read(counters)
       least = Int(room.count) * room.pagesPerTable
       // Tables above the last level: as many again for each 512, and one for each level that there can be.
       most = least + Int(room.count / 256 + 8) * room.pagesPerTable
     }
-    closed = try read()
+    try read(counters)
   }
+
+  private mutating func read(_ counters: AccountingCounters) throws {
+    for counter in AccountingCounter.allCases {
+      if let pages = try counters.pages(counter) { readings[counter, default: []].append(pages) }
+    }
+  }
+
+  /// What one counter showed.
+  ///
+  /// - Throws: `KernelSkip` where the kernel does not have it.
+  func of(_ counter: AccountingCounter) throws -> AccountingReadings {
+    guard let pages = readings[counter], pages.count == Time.allCases.count else {
+      throw KernelSkip(.kernel, "\(counter.text): not there, or without the tables of IOMMUs")
+    }
+    return AccountingReadings(pages: pages, tolerance: tolerance, least: least, most: most)
+  }
+}
+
+/// What one counter showed in that life.
+struct AccountingReadings {
+  /// One for each time.
+  fileprivate let pages: [Int]
+  let tolerance: Int
+  let least: Int
+  let most: Int
+
+  subscript(time: AccountingLife.Time) -> Int { pages[time.rawValue] }
 
   /// The line that all tests of it print.
   var text: String {
-    "pages: \(before) before, \(empty - before) more when opened, \(mapped - before) with "
-      + "\(least) tables needed, \(unmapped - before) after unmap, \(closed - before) after close; tolerance \(tolerance)"
+    let start = self[.before]
+    return "pages: \(start) before, \(self[.empty] - start) more when opened, \(self[.mapped] - start) with "
+      + "\(least) of tables needed, \(self[.unmapped] - start) after unmap, \(self[.closed] - start) after close; "
+      + "tolerance \(tolerance)"
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+import Glibc
 import Machine
 
 /// QEMU's `edu` device, which copies between memory and a buffer of its own (QEMU, docs/specs/edu.rst).
@@ -73,6 +74,8 @@ final class EduDevice {
       guard ContinuousClock.now < end else {
         throw KernelFailure("the device did not end its copy in \(patience)")
       }
+      // It starts after 100 ms, on a timer of the emulator, which each look holds up.
+      usleep(20_000)
     }
   }
 

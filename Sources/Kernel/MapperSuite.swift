@@ -45,13 +45,13 @@ struct MapperSuite: Sendable {
 
   /// An address space of iommufd with a device of the group of the run.
   static let iommufd = MapperSuite(
-    kind: .iommufd, needs: [.root, .device(IOMMUFD.path), .group],
+    kind: .iommufd, needs: [.root, .module("iommufd"), .device(IOMMUFD.path), .group],
     open: { context in try IOMMUFDMapper(machine: context.machine, device: device(ofGroup: context)) },
     device: device(ofGroup:))
 
   /// An address space of iommufd with the kernel's mock device.
   static let mock = MapperSuite(
-    kind: .mock, needs: [.root, .device(IOMMUFD.path)],
+    kind: .mock, needs: [.root, .module("iommufd"), .device(IOMMUFD.path)],
     open: { context in try IOMMUFDMapper(mockOn: context.machine) },
     device: { _ in throw KernelSkip(.device, "the mock device is in the kernel only") })
 

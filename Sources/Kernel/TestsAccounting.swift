@@ -6,21 +6,23 @@ import PageTable
 /// What the kernel tells of the memory of tables.
 enum AccountingTests {
   static func all(_ suite: MapperSuite, _ options: MapperTestOptions) -> [KernelTest] {
-    AccountingCounter.allCases.flatMap { counter in
+    // One life serves all tests of it.
+    let memo = MapperMemo<AccountingLife>()
+    return AccountingCounter.allCases.flatMap { counter in
       [
-        test(suite, "grows", counter, grows),
-        test(suite, "falls_back", counter) { falls(back: $0, options.emptyTableBound) },
-        test(suite, "returns", counter, returns),
+        test(suite, memo, "grows", counter, grows),
+        test(suite, memo, "falls_back", counter) { falls(back: $0, options.emptyTableBound) },
+        test(suite, memo, "returns", counter, returns),
       ]
     } + [suite.contextTest("accounting.no_drift") { try noDrift(suite, $0) }]
   }
 
   private static func test(
-    _ suite: MapperSuite, _ name: String, _ counter: AccountingCounter,
-    _ body: @escaping @Sendable (AccountingLife) -> [String]
+    _ suite: MapperSuite, _ memo: MapperMemo<AccountingLife>, _ name: String, _ counter: AccountingCounter,
+    _ body: @escaping @Sendable (AccountingReadings) -> [String]
   ) -> KernelTest {
     suite.contextTest("accounting.\(counter.rawValue).\(name)") { context in
-      let life = try AccountingLife(suite, context, counter)
+      let life = try memo.value(context) { try AccountingLife(suite, context) }.of(counter)
       let problems = body(life).map { "\(counter.text): \($0)" }
       guard problems.isEmpty else { return .fail(details: problems + [life.text]) }
       return .pass(details: [life.text])
@@ -28,8 +30,8 @@ enum AccountingTests {
   }
 
   /// Mappings show with at least the tables that they need, and not with much more.
-  @Sendable static func grows(_ life: AccountingLife) -> [String] {
-    let growth = life.mapped - life.empty
+  @Sendable static func grows(_ life: AccountingReadings) -> [String] {
+    let growth = life[.mapped] - life[.empty]
     if growth < life.least - life.tolerance {
       return ["expected at least \(life.least) pages more with the mappings, found \(growth)"]
     }
@@ -40,10 +42,10 @@ enum AccountingTests {
   }
 
   /// Unmapping does not make tables, and leaves no more of them than the policy says: Linux promises nothing today.
-  static func falls(back life: AccountingLife, _ bound: Int?) -> [String] {
-    let left = life.unmapped - life.empty
-    if life.unmapped > life.mapped + life.tolerance {
-      return ["expected no more pages after unmap than before, found \(life.unmapped - life.mapped) more"]
+  static func falls(back life: AccountingReadings, _ bound: Int?) -> [String] {
+    let left = life[.unmapped] - life[.empty]
+    if life[.unmapped] > life[.mapped] + life.tolerance {
+      return ["expected no more pages after unmap than before, found \(life[.unmapped] - life[.mapped]) more"]
     }
     if left < -life.tolerance {
       return ["expected no less than before the mappings, found \(-left) pages less"]
@@ -55,15 +57,15 @@ enum AccountingTests {
   }
 
   /// All that was counted for the page table is gone after it was closed.
-  @Sendable static func returns(_ life: AccountingLife) -> [String] {
-    let difference = life.closed - life.before
+  @Sendable static func returns(_ life: AccountingReadings) -> [String] {
+    let difference = life[.closed] - life[.before]
     guard abs(difference) > life.tolerance else { return [] }
     return ["expected the number of before after close, found \(difference) pages more"]
   }
 
   /// Page tables that are made and closed many times leave nothing behind, not even a page each.
   private static func noDrift(_ suite: MapperSuite, _ context: KernelContext) throws -> KernelOutcome {
-    let rounds = 24
+    let rounds = 16
     let counters = AccountingCounters(machine: context.machine)
     guard let before = try counters.pages(.vmstat) else {
       return .skip(.kernel, detail: "\(AccountingCounter.vmstat.text): not there")

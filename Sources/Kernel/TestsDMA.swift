@@ -25,7 +25,7 @@ enum DMATests {
     }
   }
 
-  /// Data through one leaf: at its start, in its middle and at its end; the rest of the memory stays as it was.
+  /// Data through one leaf: at its start and at its end, which must not meet; the rest of the memory stays as it was.
   static func leaf(_ dma: DMABench, _ size: UInt64) throws -> KernelOutcome {
     let bench = dma.bench
     let count = UInt64(DMABench.count)
@@ -33,7 +33,7 @@ enum DMATests {
       return .skip(.hugepages, detail: "no page of \(Numbers.size(size)) could be had")
     }
     let iova = try room(dma, max(size, bench.page), alignment: max(size, bench.page))
-    let offsets = [0, size / 2, size - count]
+    let offsets = [0, size - count]
     for (position, offset) in offsets.enumerated() {
       try dma.store(100 + UInt64(position), at: address + offset)
     }
@@ -58,10 +58,12 @@ enum DMATests {
     let address = large + 3 * size
     let iova = try room(dma, size, alignment: size)
     try dma.bench.map(iova, address, size)
-    for position in 0..<UInt64(16) {
+    // Each copy takes the device 100 ms: the first and the last page, and two that a wrong number of like entries would confuse.
+    let places: [UInt64] = [0, 1, 8, 15]
+    for position in places {
       try dma.roundTrip(iova + position * 4096, address + position * 4096, seed: position)
     }
-    for position in 0..<UInt64(16) {
+    for position in places {
       try dma.expect(position, at: address + position * 4096, "page \(position) of 64K")
     }
     try dma.bench.unmap(iova, size)

@@ -3,20 +3,19 @@
 import Machine
 import PageTable
 import Selftests
-import Synchronization
 
 /// iova_stress on a running kernel: one 4 KiB page every 2 MiB is mapped and unmapped, through a large space.
 enum IOVAStressKernelTests {
   static func all(_ suite: MapperSuite, _ options: MapperTestOptions) -> [KernelTest] {
     // One run serves both tests: it takes 20 s for a TiB in an emulated machine.
-    let memo = StressMemo()
+    let memo = MapperMemo<StressOutcome>()
     return [
       suite.contextTest("iova_stress.run") { context in
-        let outcome = try memo.outcome { try StressOutcome(suite, context, options) }
+        let outcome = try memo.value(context) { try StressOutcome(suite, context, options) }
         return .pass(details: outcome.details)
       },
       suite.contextTest("iova_stress.bounded") { context in
-        let outcome = try memo.outcome { try StressOutcome(suite, context, options) }
+        let outcome = try memo.value(context) { try StressOutcome(suite, context, options) }
         let bound = (options.emptyTableBound ?? 64) + outcome.oneMapping
         let growth = outcome.result.peakPages - outcome.result.pagesBefore
         let text =
@@ -26,18 +25,6 @@ enum IOVAStressKernelTests {
         return isBound ? .pass(details: outcome.details + [text]) : .fail(details: outcome.details + [text])
       },
     ]
-  }
-}
-
-/// The outcome of a run, kept for the next test that asks.
-final class StressMemo: Sendable {
-  private let kept = Mutex<StressOutcome?>(nil)
-
-  func outcome(_ make: () throws -> StressOutcome) throws -> StressOutcome {
-    if let known = kept.withLock({ $0 }) { return known }
-    let made = try make()
-    kept.withLock { $0 = made }
-    return made
   }
 }
 

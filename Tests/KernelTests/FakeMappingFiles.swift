@@ -51,9 +51,10 @@ extension FakeMappingMachine {
     var texts: [String: () -> String] = [
       "/proc/self/status": { "Uid:\t0\t0\t0\t0\n" },
       "/proc/modules": { "" },
+      "/proc/self/mounts": { self.isDebugfsMounted ? "none /sys/kernel/debug debugfs rw 0 0\n" : "" },
       "/proc/cmdline": { "quiet\n" },
       "/lib/modules/7.2.4-fake/modules.builtin": {
-        "kernel/drivers/vfio/vfio.ko\nkernel/drivers/vfio/vfio_iommu_type1.ko\nkernel/drivers/vfio/pci/vfio-pci.ko\n"
+        "kernel/drivers/iommu/iommufd/iommufd.ko\nkernel/drivers/vfio/vfio.ko\nkernel/drivers/vfio/vfio_iommu_type1.ko\nkernel/drivers/vfio/pci/vfio-pci.ko\n"
       },
       "/lib/modules/7.2.4-fake/modules.dep": { "" },
       "\(device)/vendor": { "0x1234\n" }, "\(device)/device": { "0x11e8\n" },
@@ -115,7 +116,10 @@ extension FakeMappingMachine {
     }
   }
 
-  private var paths: [String] { Array(texts.keys) + Self.devices + Array(Self.links.keys) }
+  private var paths: [String] {
+    let all = Array(texts.keys) + Self.devices + Array(Self.links.keys)
+    return isDebugfsMounted ? all : all.filter { !$0.hasPrefix("/sys/kernel/debug/") } + ["/sys/kernel/debug"]
+  }
 
   func entries(of folder: String) throws(MachineError) -> [String] {
     let inside = paths.filter { $0.hasPrefix(folder + "/") }.compactMap {

@@ -28,6 +28,9 @@ final class FakeMappingMachine: Machine {
   var countsPages = true
   var showsPageNumbers = true
   var hasMock = true
+  /// Whether debugfs is mounted, and can be.
+  var isDebugfsMounted = true
+  var canMount = true
   /// The largest page of hugetlbfs that can be had. One of 1 GiB has many page numbers to look at.
   var largestPage: UInt64 = 2 << 20
 
@@ -166,8 +169,13 @@ final class FakeMappingMachine: Machine {
 
   func insertModule(file: String, parameters: String) throws(MachineError) { throw refused("insert", EPERM) }
   func removeModule(_ name: String) throws(MachineError) { throw refused("remove", EPERM) }
-  func mount(fileSystem: String, on folder: String) throws(MachineError) { throw refused("mount", EPERM) }
-  func unmount(_ folder: String) throws(MachineError) { throw refused("umount", EPERM) }
+  func mount(fileSystem: String, on folder: String) throws(MachineError) {
+    guard canMount, fileSystem == "debugfs", folder == "/sys/kernel/debug" else {
+      throw refused("mount", EPERM)
+    }
+    isDebugfsMounted = true
+  }
+  func unmount(_ folder: String) throws(MachineError) { isDebugfsMounted = false }
 
   func sweep(_ steps: [SweepStep], count: UInt64) throws(MachineError) -> SweepResult {
     for round in 0..<count {

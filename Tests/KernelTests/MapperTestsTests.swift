@@ -92,6 +92,18 @@ struct MapperTestsTests {
     #expect(try MapperRuns.result("kernel.vfio.dma.2m", on: machine).outcome == .pass)
   }
 
+  @Test("debugfs is mounted for the comparison, and unmounted after it")
+  func mounts() throws {
+    for (canMount, outcome) in [(true, TAPOutcome.pass), (false, .skip)] {
+      let machine = FakeMappingMachine()
+      machine.isDebugfsMounted = false
+      machine.canMount = canMount
+      let result = try MapperRuns.result("kernel.vfio.debugfs.entries", on: machine)
+      #expect(result.outcome == outcome, "\(result.details)")
+      #expect(!machine.isDebugfsMounted)
+    }
+  }
+
   @Test("Without nr_iommu_pages growth is seen in the memory that is free")
   func growthOfFreeMemory() throws {
     let machine = FakeMappingMachine()
