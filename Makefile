@@ -23,12 +23,13 @@ TRAIT_OPTIONS = $(if $(strip $(TRAITS)),--traits $(subst $(space),$(comma),$(str
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build check test bench compare-long tsan lint clean
+.PHONY: help deps build check check-kernel test bench compare-long tsan lint clean
 
 help:
 	@echo 'make check   build, then run the regression suite on the simulator; prints TAP'
 	@echo 'make check KSRC=FOLDER [FORMATS="vtdss amdv1"]  the same on the page-table code of a Linux tree'
 	@echo '     SPEC=FILE GOLDEN=FOLDER  and with the specification and the golden vectors of a new format (docs/new-format.md)'
+	@echo 'make check-kernel  the tests of the kernel that runs here (docs/kernel.md); ARGS="--load --bind ADDRESS" for more of them'
 	@echo 'make build   build .build/release/ptkit'
 	@echo 'make test    run the tests of the kit itself (uses deps)'
 	@echo 'make bench   measure the generic algorithms; prints a table'
@@ -66,6 +67,10 @@ target = $(if $(KSRC),$(tree) \
 
 check: $(PTKIT)
 	@$(PTKIT) selftest $(target) $(ARGS)
+
+# Of the kernel that runs on this machine: what cannot be tested here is skipped, with the reason.
+check-kernel: $(PTKIT)
+	@$(PTKIT) selftest --target kernel $(ARGS)
 
 test: deps $(PTKIT)
 	@$(SWIFT) build $(TRAIT_OPTIONS) --build-tests >&2

@@ -82,7 +82,8 @@ let package = Package(
       dependencies: [
         "Machine", "PageTable", "Reference", "Selftests", "TAP",
         .target(name: "CKmod", condition: .when(traits: ["Kmod"])),
-      ]
+      ],
+      resources: [.embedInCode("findings")]
     ),
     .systemLibrary(name: "CKdumpfile", path: "Sources/CKdumpfile"),
     // From the registers of an IOMMU to the tables of each device, in the memory of a machine or its dump.

@@ -23,6 +23,13 @@ public final class Journal {
     self.file = file
   }
 
+  /// A journal that was left, with what is not undone.
+  init(machine: any Machine, file: JournalFile, left changes: [JournalText.Numbered]) {
+    self.machine = machine
+    self.file = file
+    entries = changes.map { Entry(number: $0.number, change: $0.change) }
+  }
+
   /// The changes that are not undone, in the order in which they were made.
   public var changes: [KernelChange] { entries.map(\.change) }
 
@@ -44,7 +51,8 @@ public final class Journal {
       hasChanges = true
       return result
     } catch {
-      if isAtomic {
+      // Of a machine that is lost, nobody knows what it has done.
+      if isAtomic, (error as? MachineError)?.number != nil || !(error is MachineError) {
         entries.removeLast()
         try file?.appendUndone(number)
         throw error

@@ -11,68 +11,78 @@ import Glibc
 ///     1 module vfio_pci
 ///     2 setting /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages 0
 ///     undone 2
+///
+/// It is made with the first change, so that a run that changes nothing leaves nothing, not even for a while.
 public final class JournalFile {
   /// Where it is.
   public let path: String
-  private var descriptor: Int32
+  private var descriptor: Int32 = -1
   private var count = 0
+  private var madeFolder = false
   static let firstLine = "ptkit journal 1"
 
-  /// Makes a new journal; only its user can write it. Its folder is made where it is missing.
+  /// A new journal.
   ///
-  /// - Throws: `JournalError` when there is one already, left or in use, or when it cannot be made.
-  public convenience init(creating path: String) throws(JournalError) {
-    if let slash = path.lastIndex(of: "/"), slash != path.startIndex { mkdir(String(path[..<slash]), 0o700) }
-    let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
-    guard descriptor >= 0 else {
-      if errno == EEXIST { throw try Self.existing(path) }
-      throw .file(path, String(cString: strerror(errno)))
-    }
-    self.init(path: path, descriptor: descriptor)
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      throw .inUse(path, process: "another one")
-    }
-    try write("\(Self.firstLine)\nprocess \(getpid())\nboot \(Self.boot)\n")
+  /// - Throws: `JournalError` when there is one already, left or in use.
+  public init(new path: String) throws(JournalError) {
+    self.path = path
+    var status = stat()
+    if lstat(path, &status) == 0 { throw try Self.existing(path) }
   }
 
   /// Why a journal that is there already keeps a run from starting.
   private static func existing(_ path: String) throws(JournalError) -> JournalError {
-    _ = try JournalFile(opening: path)
+    _ = try JournalFile(left: path)
     return .left(path)
   }
 
   /// Takes over a journal that was left.
   ///
   /// - Throws: `JournalError` when there is none, when it is in use, or when another user could have written it.
-  init(opening path: String) throws(JournalError) {
-    let descriptor = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
+  public init(left path: String) throws(JournalError) {
+    self.path = path
+    descriptor = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
     guard descriptor >= 0 else {
       throw errno == ENOENT ? .none(path) : .file(path, String(cString: strerror(errno)))
     }
-    self.path = path
-    self.descriptor = descriptor
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       throw .file(path, "it is no file")
     }
     guard status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
       throw .file(
-        path, "it can be written by others than user \(geteuid()), and what it says is not to be trusted")
+        path, "others than user \(geteuid()) can write it, and what it says is not to be trusted")
     }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      let line = Self.text(descriptor).split(separator: "\n").first { $0.hasPrefix("process ") }
-      throw .inUse(path, process: line.map { String($0.dropFirst(8)) } ?? "unknown")
-    }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw .inUse(path, process: process) }
   }
 
-  private init(path: String, descriptor: Int32) {
-    self.path = path
-    self.descriptor = descriptor
+  /// Makes the file, which only its user can write, and its folder where that is missing.
+  private func create() throws(JournalError) {
+    if let folder { madeFolder = mkdir(folder, 0o700) == 0 }
+    let flags = O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW
+    descriptor = open(path, flags, 0o600)
+    guard descriptor >= 0 else {
+      if errno == EEXIST { throw try Self.existing(path) }
+      throw .file(path, String(cString: strerror(errno)))
+    }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw .inUse(path, process: process) }
+    try write("\(Self.firstLine)\nprocess \(getpid())\nboot \(Self.boot)\n")
+  }
+
+  /// The folder that it lies in; nil for the working directory and the root.
+  private var folder: String? {
+    path.lastIndex(of: "/").flatMap { $0 == path.startIndex ? nil : String(path[..<$0]) }
+  }
+
+  /// The process that made it.
+  private var process: String {
+    let line = text.split(separator: "\n").first { $0.hasPrefix("process ") }
+    return line.map { String($0.dropFirst(8)) } ?? "unknown"
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
-  /// The boot of this machine: another one has undone everything.
+  /// The boot of this machine. Another one has undone everything.
   static var boot: String {
     let file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return "unknown" }
@@ -96,6 +106,7 @@ public final class JournalFile {
   ///
   /// - Returns: its number.
   func append(_ change: KernelChange) throws(JournalError) -> Int {
+    if descriptor < 0 { try create() }
     try write("\(count + 1) \(change.text)\n")
     count += 1
     return count
@@ -104,11 +115,14 @@ public final class JournalFile {
   /// Writes down that a change is undone.
   func appendUndone(_ number: Int) throws(JournalError) { try write("undone \(number)\n") }
 
-  /// Removes the file. It cannot be written any more.
+  /// Removes the file.
   func remove() {
+    guard descriptor >= 0 else { return }
     unlink(path)
     close(descriptor)
     descriptor = -1
+    // The folder goes, too, where a journal made it and it is empty.
+    if madeFolder, let folder { rmdir(folder) }
   }
 
   private func write(_ text: String) throws(JournalError) {

@@ -138,6 +138,14 @@ public struct KernelFailure: Error, Hashable, Sendable {
   public init(details: [String]) { self.details = details }
 }
 
+extension KernelSkip: CustomStringConvertible {
+  public var description: String { "\(reason.rawValue): \(detail)" }
+}
+
+extension KernelFailure: CustomStringConvertible {
+  public var description: String { details.joined(separator: "; ") }
+}
+
 /// Ends the run in good order: everything is put back, and no further test runs.
 public struct KernelInterruption: Error, Hashable, Sendable {
   /// The signal that asked for it.

@@ -28,7 +28,12 @@ struct KernelUndo {
   }
 
   private func restore(_ file: String, _ value: String) throws {
-    guard machine.isThere(file), try machine.line(of: file) != value else { return }
+    do {
+      if try machine.line(of: file) == value { return }
+    } catch {
+      if error.number == ENOENT { return }
+      throw error
+    }
     try machine.write(value, to: file)
     let found = try machine.line(of: file)
     guard found == value else {

@@ -20,16 +20,22 @@ public final class ModuleFiles: ModuleSource {
   }
 
   public func state(of module: String) -> ModuleState {
-    if isLoaded(module) { return .loaded }
+    // The kernel tells no state of what is built in.
+    if let state = try? machine.line(of: "/sys/module/\(module)/initstate") {
+      return state == "live" ? .loaded : inFile(module)
+    }
+    if isListed(module) { return .loaded }
     // What is built in and has no parameters has no folder in /sys/module.
     if index.builtIn.contains(module) || machine.isThere("/sys/module/\(module)") { return .builtIn }
-    return index.files[module].map { .available(file: $0.path) } ?? .missing
+    return inFile(module)
   }
 
-  /// Being inserted or removed is not loaded.
-  private func isLoaded(_ module: String) -> Bool {
-    // The kernel says nothing of the state of what is built in.
-    if let state = try? machine.line(of: "/sys/module/\(module)/initstate") { return state == "live" }
+  private func inFile(_ module: String) -> ModuleState {
+    index.files[module].map { .available(file: $0.path) } ?? .missing
+  }
+
+  /// Where sysfs is not mounted, procfs tells.
+  private func isListed(_ module: String) -> Bool {
     guard !machine.isThere("/sys/module"), let text = try? machine.text(of: "/proc/modules") else {
       return false
     }
@@ -40,16 +46,7 @@ public final class ModuleFiles: ModuleSource {
   }
 
   public func dependencies(of module: String) -> [String] {
-    var order: [String] = []
-    var seen: Set<String> = [module]
-    func visit(_ name: String) {
-      for next in index.files[name]?.needs ?? [] where seen.insert(next).inserted {
-        visit(next)
-        order.append(next)
-      }
-    }
-    visit(module)
-    return order
+    ModuleOrder.dependencies(of: module) { index.files[$0]?.needs ?? [] }
   }
 
   public func insert(_ module: String) throws {

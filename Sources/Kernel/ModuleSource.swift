@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+import Machine
+
 /// Where the modules of a kernel come from: libkmod, or the files of /lib/modules read by ourselves. Names have `_` for `-`.
 public protocol ModuleSource: AnyObject {
   /// What is known of a module.
@@ -44,5 +46,36 @@ public enum ModuleName {
     let file = String(text).split(separator: "/").last ?? ""
     let name = file.split(separator: ".", maxSplits: 1).first ?? ""
     return String(name.map { $0 == "-" ? "_" : $0 })
+  }
+}
+
+/// The order in which modules can be inserted.
+enum ModuleOrder {
+  /// What a module needs, each after what it needs itself.
+  static func dependencies(
+    of module: String, needs: (String) throws -> [String]
+  ) rethrows -> [String] {
+    var order: [String] = []
+    var seen: Set<String> = [module]
+    func visit(_ name: String) throws {
+      for next in try needs(name) where seen.insert(next).inserted {
+        try visit(next)
+        order.append(next)
+      }
+    }
+    try visit(module)
+    return order
+  }
+}
+
+/// Which source serves.
+public enum ModuleSources {
+  /// That of the machine at hand: libkmod where the kit was built with it and depmod has written its indexes, else the files.
+  public static func local(_ machine: LocalMachine) throws(MachineError) -> any ModuleSource {
+    let release = try machine.identity().release
+    #if Kmod
+      if machine.isThere("/lib/modules/\(release)/modules.dep.bin") { return try KmodModules() }
+    #endif
+    return ModuleFiles(machine: machine, release: release)
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+import Glibc
 import Machine
 
 /// A PCI device in sysfs.
@@ -20,7 +21,7 @@ struct PCIDevice {
 
   /// The one driver that may be bound to it; nil for any that knows it.
   var override: String? {
-    get throws {
+    get throws(MachineError) {
       let text = try machine.line(of: "\(folder)/driver_override")
       return text.isEmpty || text == "(null)" ? nil : text
     }
@@ -46,9 +47,16 @@ struct PCIDevice {
 
   /// Gives it back to the driver that it had; nil for none.
   func restore(driver: String?, override: String?) throws {
-    guard isThere else { return }
+    let found: String?
+    do {
+      found = try self.override
+    } catch {
+      // It was taken out.
+      if error.number == ENOENT { return }
+      throw error
+    }
     if self.driver != driver { try unbind() }
-    if try self.override != override { try machine.write(override ?? "\n", to: "\(folder)/driver_override") }
+    if found != override { try machine.write(override ?? "\n", to: "\(folder)/driver_override") }
     guard let driver, self.driver != driver else { return }
     try machine.write(address, to: "/sys/bus/pci/drivers/\(driver)/bind")
     guard self.driver == driver else {

@@ -21,7 +21,7 @@ enum DebugfsTests {
   ) throws -> KernelOutcome {
     let device = try suite.device(context)
     let machine = context.machine
-    try mount(context)
+    try context.mountDebugfs()
     guard let path = DebugfsTranslations.paths(of: device).first(where: machine.isThere) else {
       throw KernelSkip(
         .file,
@@ -48,18 +48,5 @@ enum DebugfsTests {
       }
     }
     return outcome
-  }
-
-  /// Mounts debugfs where it is not, until the test is over.
-  private static func mount(_ context: KernelContext) throws {
-    let folder = "/sys/kernel/debug"
-    guard context.machine.isThere(folder), try !Mounts.isMounted(folder, on: context.machine) else { return }
-    do {
-      try context.journal.make(.mount(folder: folder), isAtomic: true) {
-        try context.machine.mount(fileSystem: "debugfs", on: folder)
-      }
-    } catch let error as MachineError {
-      throw KernelSkip(.file, "debugfs: \(error)")
-    }
   }
 }

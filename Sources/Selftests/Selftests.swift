@@ -34,11 +34,17 @@ public enum Selftests {
   ///
   /// - Throws: `SelectionError` for a pattern that names no test.
   public static func select(_ patterns: [String], from tests: [Selftest]) throws -> [Selftest] {
-    guard !patterns.isEmpty else { return tests }
-    for pattern in patterns where !tests.contains(where: { Self.matches($0.name, pattern) }) {
-      throw SelectionError(pattern: pattern, known: tests.map(\.name))
+    let chosen = Set(try select(patterns, from: tests.map(\.name)))
+    return tests.filter { chosen.contains($0.name) }
+  }
+
+  /// The names that `patterns` mean, as above.
+  public static func select(_ patterns: [String], from names: [String]) throws -> [String] {
+    guard !patterns.isEmpty else { return names }
+    for pattern in patterns where !names.contains(where: { matches($0, pattern) }) {
+      throw SelectionError(pattern: pattern, known: names)
     }
-    return tests.filter { test in patterns.contains { Self.matches(test.name, $0) } }
+    return names.filter { name in patterns.contains { matches(name, $0) } }
   }
 
   private static func matches(_ name: String, _ pattern: String) -> Bool {

@@ -25,6 +25,7 @@ struct GoldenLibraries {
     specifications = try added.library()
     switch target {
     case .sim: configuration = nil
+    case .kernel: throw TargetName.kernelIsForSelftests
     case .library(let path, let configuration):
       var library = Supervisor(path: path, preload: nil, seed: 0, callLimit: tree.callLimit)
       library.options = options

@@ -36,6 +36,7 @@ enum ImageTarget {
     do {
       switch target {
       case .library(let path, _): return try Library(path: path)
+      case .kernel: throw TargetName.kernelIsForSelftests
       case .sim: break
       case .tree(let path):
         let tree = KernelTree(path: path, formats: configuration.format)

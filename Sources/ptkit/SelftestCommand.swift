@@ -22,6 +22,7 @@ struct SelftestCommand: ParsableCommand {
 
       Example: ptkit selftest semantics walker.riscv64
       Example: ptkit selftest --list 'golden.*' | cut -f 1
+      Example: ptkit selftest --target kernel --load --bind 0000:00:04.0
       """)
 
   @Flag(help: "Print the tests instead of running them: name, theme and configuration, separated by tabs.")
@@ -36,7 +37,8 @@ struct SelftestCommand: ParsableCommand {
   @Option(
     help: """
       What is tested: sim, the generic algorithms in the simulator; lib:FILE[,CONFIGURATION], a library with the \
-      interface of include/ptkit.h; ksrc:FOLDER, the page-table code of a Linux tree, which is built first.
+      interface of include/ptkit.h; ksrc:FOLDER, the page-table code of a Linux tree, which is built first; kernel, the \
+      kernel that runs on this machine.
       """)
   var target = TargetName.sim
 
@@ -49,10 +51,13 @@ struct SelftestCommand: ParsableCommand {
   @OptionGroup
   var golden: GoldenOptions
 
+  @OptionGroup
+  var kernel: KernelTargetOptions
+
   @Option(
     help: """
-      With lib and ksrc: a file of known failures, lines of versions | tests | reason as in Sources/KernelTree/findings, \
-      which ksrc has when this is left out.
+      With lib, ksrc and kernel: a file of known failures, lines of versions | tests | reason as in \
+      Sources/KernelTree/findings, which ksrc has when this is left out; kernel has Sources/Kernel/findings.
       """)
   var findings: String?
 
@@ -66,13 +71,23 @@ struct SelftestCommand: ParsableCommand {
 
   func validate() throws {
     guard (1...1024).contains(jobs) else { throw ValidationError("--jobs takes 1 to 1024") }
-    guard target != .sim || added.files.isEmpty && golden.paths.isEmpty else {
+    guard target != .sim && target != .kernel || added.files.isEmpty && golden.paths.isEmpty else {
       throw ValidationError(
         "--spec and --golden are for --target lib: and ksrc:, which have the code to test")
+    }
+    guard target != .kernel || tree.formats == nil && tree.buildOptions == nil else {
+      throw ValidationError(
+        "--formats and --build-options are for --target ksrc:, which builds the code to test")
+    }
+    if target != .kernel, let option = kernel.firstGiven {
+      throw ValidationError("\(option) is for --target kernel")
     }
   }
 
   func run() throws {
+    if target == .kernel {
+      return try KernelTargetRun(names: names, isList: list, options: kernel, findings: findings).run()
+    }
     if target != .sim { return try runLibraries() }
     let chosen: [Selftest]
     do {
@@ -97,7 +112,7 @@ struct SelftestCommand: ParsableCommand {
       target: target.text, names: names, isList: list, jobs: jobs, parts: [], specifications: specifications,
       golden: golden)
     switch target {
-    case .sim: return
+    case .sim, .kernel: return
     case .tree(let path):
       let source = KernelTree(
         path: path, formats: tree.formats, options: tree.buildOptions, processOptions: options)

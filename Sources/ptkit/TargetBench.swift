@@ -30,6 +30,7 @@ struct TargetBench {
     let wanted = try configurations.map { try FormatList.configuration($0) }
     switch target {
     case .sim: return TargetReport(target: target.text, builds: [])
+    case .kernel: throw TargetName.kernelIsForSelftests
     case .library(let path, let configuration):
       let report = TargetReport(target: target.text, builds: [.init(name: "library")])
       let name = path.split(separator: "/").last.map(String.init) ?? path

@@ -12,9 +12,16 @@ enum TargetName: ExpressibleByArgument, Hashable {
   /// The page-table code of a Linux tree.
   case tree(path: String)
 
+  /// The kernel that runs on this machine.
+  case kernel
+
   init?(argument: String) {
     if argument == "sim" {
       self = .sim
+      return
+    }
+    if argument == "kernel" {
+      self = .kernel
       return
     }
     let words = argument.split(separator: ":", maxSplits: 1).map(String.init)
@@ -32,11 +39,16 @@ enum TargetName: ExpressibleByArgument, Hashable {
   var text: String {
     switch self {
     case .sim: "sim"
+    case .kernel: "kernel"
     case .tree(let path): "ksrc:\(path)"
     case .library(let path, let configuration): "lib:\(path)" + (configuration.map { ",\($0)" } ?? "")
     }
   }
 
+  /// Why a command refuses the running kernel.
+  static let kernelIsForSelftests = UsageError(
+    "'--target kernel' is for ptkit selftest: what page tables a running kernel has cannot be asked for")
+
   var defaultValueDescription: String { text }
-  static var allValueStrings: [String] { ["sim", "lib:FILE", "ksrc:FOLDER"] }
+  static var allValueStrings: [String] { ["sim", "lib:FILE", "ksrc:FOLDER", "kernel"] }
 }

@@ -1,42 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import Glibc
-import PageTable
-import TAP
 
-/// A failure of other code that is known: a line of Sources/KernelTree/findings, or of the file of `--findings`.
-struct KernelFinding: Hashable, Sendable {
+/// A failure of other code that is known: a line of Sources/KernelTree/findings, of Sources/Kernel/findings, or of the file of
+/// `--findings`.
+public struct KernelFinding: Hashable, Sendable {
   /// The Linux versions, a glob.
-  var versions: String
+  public var versions: String
   /// The names of tests, a glob.
-  var tests: String
+  public var tests: String
   /// What their details say, a glob of a line; nil for anything.
-  var symptom: String?
+  public var symptom: String?
   /// Why they fail.
-  var reason: String
+  public var reason: String
 
-  /// Reads a file of findings; `#` starts a comment.
+  /// Reads a list of findings; `#` starts a comment.
   ///
-  /// - Throws: `InputError` that names the file and the line.
-  static func read(path: String) throws -> [KernelFinding] {
-    try FileText.lines(path, keepsEmpty: true).enumerated().compactMap { index, line in
-      guard !line.hasPrefix("#"), line.contains(where: { !$0.isWhitespace }) else { return nil }
-      do {
-        return try KernelFinding(line)
-      } catch {
-        throw InputError("\(path):\(index + 1): \(error): '\(line)'")
+  /// - Parameter path: the name of the list in messages.
+  /// - Throws: `KernelFindingError` that names the list and the line.
+  public static func read(_ text: String, path: String) throws(KernelFindingError) -> [KernelFinding] {
+    var findings: [KernelFinding] = []
+    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+      guard !line.hasPrefix("#"), line.contains(where: { !$0.isWhitespace }) else { continue }
+      guard let finding = KernelFinding(String(line)) else {
+        throw KernelFindingError(
+          "\(path):\(index + 1): expected versions | tests | reason, or versions | tests | symptom | reason: '\(line)'"
+        )
       }
+      findings.append(finding)
     }
+    return findings
   }
 
-  /// Reads `versions | tests | reason` or `versions | tests | symptom | reason`.
-  ///
-  /// - Throws: `InputError` that says what was expected.
-  init(_ line: String) throws(InputError) {
+  /// Reads `versions | tests | reason` or `versions | tests | symptom | reason`; nil for anything else.
+  public init?(_ line: String) {
     let words = line.split(separator: "|", omittingEmptySubsequences: false).map(\.trimmingSpaces)
-    guard (3...4).contains(words.count), words.allSatisfy({ !$0.isEmpty }) else {
-      throw InputError("expected versions | tests | reason, or versions | tests | symptom | reason")
-    }
+    guard (3...4).contains(words.count), words.allSatisfy({ !$0.isEmpty }) else { return nil }
     versions = words[0]
     tests = words[1]
     symptom = words.count == 4 ? words[2] : nil
@@ -44,10 +43,12 @@ struct KernelFinding: Hashable, Sendable {
   }
 
   /// Whether it is about a test of the code of a Linux version.
-  func isAbout(_ test: String, era: String) -> Bool { isAbout(era: era) && fnmatch(tests, test, 0) == 0 }
+  public func isAbout(_ test: String, era: String) -> Bool {
+    isAbout(era: era) && fnmatch(tests, test, 0) == 0
+  }
 
   /// Whether it is about a Linux version.
-  func isAbout(era: String) -> Bool { fnmatch(versions, era, 0) == 0 }
+  public func isAbout(era: String) -> Bool { fnmatch(versions, era, 0) == 0 }
 
   /// Whether a failure is this one.
   private func explains(_ details: [String]) -> Bool {
@@ -74,17 +75,24 @@ struct KernelFinding: Hashable, Sendable {
   }
 }
 
+/// A list of findings that cannot be read.
+public struct KernelFindingError: Error, Hashable, Sendable, CustomStringConvertible {
+  public let description: String
+
+  init(_ description: String) { self.description = description }
+}
+
 /// The findings of a run, with those that explained a failure.
-struct KernelFindings {
+public struct KernelFindings: Sendable {
   private let all: [KernelFinding]
   /// Those that were about a test, and those of them that explained one.
   private var asked: Set<Int> = []
   private var used: Set<Int> = []
 
-  init(_ findings: [KernelFinding]) { all = findings }
+  public init(_ findings: [KernelFinding]) { all = findings }
 
   /// Applies those that are about a result, until one explains it.
-  mutating func apply(to result: inout TAPResult, era: String) {
+  public mutating func apply(to result: inout TAPResult, era: String) {
     let name = result.name
     for (index, finding) in all.enumerated() where finding.isAbout(name, era: era) {
       asked.insert(index)
@@ -95,7 +103,7 @@ struct KernelFindings {
   }
 
   /// The symptoms that no test showed.
-  var unseen: [String] {
+  public var unseen: [String] {
     all.indices.filter { all[$0].symptom != nil && asked.contains($0) && !used.contains($0) }.map {
       "no test shows: \(all[$0].tests) | \(all[$0].symptom ?? "") | \(all[$0].reason)"
     }
