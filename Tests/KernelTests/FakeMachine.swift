@@ -25,6 +25,15 @@ final class FakeMachine: Machine {
   var devices: [String: () -> any FakeDevice] = [:]
   /// Called before each call with its text, for tests that end a run in the middle.
   var onChange: ((String) -> Void)?
+  /// Whether all calls fail, as if the process had been killed that makes them.
+  var isDead = false
+  /// The number of the change at which that happens, from 0, and whether it happens before it is made.
+  var diesAt: (change: Int, before: Bool)?
+  private var changes = 0
+  private var diesNow = false
+  /// What tests see of writes and give to reads; nil reads the file.
+  var onWrite: ((_ path: String, _ text: String) -> Void)?
+  var onRead: ((_ path: String) -> String?)?
   /// What inserts modules and mounts; without it neither can be done.
   var kernel: FakeKernel?
 
@@ -82,9 +91,22 @@ final class FakeMachine: Machine {
 
   /// Logs a change, unless it is to be refused.
   func change(_ call: String) throws(MachineError) {
+    try live()
     onChange?(call)
+    if let diesAt, diesAt.change == changes {
+      isDead = diesAt.before
+      diesNow = true
+      if isDead { throw .lost("killed") }
+    }
+    changes += 1
     if let error = refusals[call] { throw refused(call, error) }
     log.append(call)
+  }
+
+  /// Ends all calls after the process was killed.
+  private func live() throws(MachineError) {
+    if diesAt != nil, diesNow { isDead = true }
+    if isDead { throw .lost("killed") }
   }
 
   /// Whether every descriptor was closed and all memory given back.
@@ -102,6 +124,7 @@ final class FakeMachine: Machine {
   func identity() -> (release: String, architecture: String) { (release, architecture) }
 
   func open(_ path: String, _ access: FileAccess) throws(MachineError) -> Int32 {
+    try live()
     if let error = refusals["open \(path)"] { throw refused("open \(path)", error) }
     if let device = devices[path] { return newDescriptor(path, device()) }
     guard files[path] != nil else { throw refused("open \(path)", isThere(path) ? EISDIR : ENOENT) }
@@ -111,7 +134,9 @@ final class FakeMachine: Machine {
   func close(_ descriptor: Int32) { open.removeValue(forKey: descriptor)?.device?.closed(on: self) }
 
   func read(_ descriptor: Int32, count: Int, at offset: UInt64?) throws(MachineError) -> [UInt8] {
+    try live()
     guard let opened = open[descriptor] else { throw refused("read", EBADF) }
+    if let text = onRead?(opened.path) { return Array(text.utf8) }
     let bytes = Array((files[opened.path] ?? "").utf8)
     let start = offset.map { Int(clamping: $0) } ?? opened.position
     guard start < bytes.count else { return [] }
@@ -124,6 +149,7 @@ final class FakeMachine: Machine {
     guard let path = open[descriptor]?.path else { throw refused("write", EBADF) }
     let text = String(decoding: bytes, as: UTF8.self)
     try change("write \(path) \(text.isEmpty || text == "\n" ? "nothing" : text)")
+    onWrite?(path, text)
     do {
       if let writer = writers[path] { try writer(self, text) } else { files[path] = text }
     } catch let error as MachineError {
