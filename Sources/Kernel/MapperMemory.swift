@@ -8,10 +8,16 @@ final class MapperMemory {
   struct Piece: Hashable, Sendable {
     var address: UInt64
     var byteCount: UInt64
+    var pageSize: UInt64
+
+    /// Whether `length` bytes from `place` on lie in it.
+    func holds(_ place: UInt64, _ length: UInt64) -> Bool {
+      place >= address && length <= byteCount && place &- address <= byteCount &- length
+    }
   }
 
   let machine: any Machine
-  private var pieces: [Piece] = []
+  private(set) var pieces: [Piece] = []
 
   init(_ machine: any Machine) { self.machine = machine }
 
@@ -34,7 +40,7 @@ final class MapperMemory {
 
   private func allocate(_ byteCount: UInt64, pageSize: UInt64) throws(MachineError) -> UInt64 {
     let address = try machine.allocate(byteCount: byteCount, pageSize: pageSize)
-    pieces.append(Piece(address: address, byteCount: byteCount))
+    pieces.append(Piece(address: address, byteCount: byteCount, pageSize: pageSize))
     return address
   }
 

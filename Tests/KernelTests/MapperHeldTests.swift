@@ -95,7 +95,7 @@ struct MapperHeldTests {
   @Test("Runs are as long as memory is contiguous")
   func runs() {
     let item = HeldPlan.Item(iova: 0x10000, address: 0, length: 0x5000, write: false)
-    let runs = HeldMappings.runs(of: [0x8000, 0x9000, 0x4000, 0x5000, 0x5000], item)
+    let runs = HeldMappings.runs(of: [0x8000, 0x9000, 0x4000, 0x5000, 0x5000][...], item)
     #expect(runs.map(\.iova) == [0x10000, 0x12000, 0x14000])
     #expect(runs.map(\.length) == [0x2000, 0x2000, 0x1000])
     #expect(runs.allSatisfy { $0.read && !$0.write })
