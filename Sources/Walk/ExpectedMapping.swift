@@ -44,10 +44,12 @@ public struct AllowedRegion: Hashable, Sendable {
     self.isIdentity = isIdentity
   }
 
-  var last: UInt64 { iova &+ (length &- 1) }
+  /// All addresses: what is mapped is taken as it is.
+  public static let everywhere = AllowedRegion(iova: 0, length: .max)
 
   func contains(_ leaf: ScannedLeaf) -> Bool {
-    length > 0 && leaf.iova >= iova && leaf.last <= last && leaf.last >= leaf.iova
+    if self == .everywhere { return true }
+    return length > 0 && leaf.iova >= iova && leaf.last <= iova &+ (length &- 1) && leaf.last >= leaf.iova
   }
 }
 

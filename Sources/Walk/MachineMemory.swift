@@ -104,12 +104,17 @@ public final class SparseMemory: MachineMemory {
   }
 
   /// Writes `bytes` from `physical` on; pages that did not exist are zero elsewhere.
-  public func write(_ bytes: some Collection<UInt8>, at physical: UInt64) {
+  public func write(_ bytes: [UInt8], at physical: UInt64) {
     var address = physical
-    for byte in bytes {
-      let page = address & ~(Self.pageBytes - 1)
-      pages[page, default: Array(repeating: 0, count: Int(Self.pageBytes))][Int(address - page)] = byte
-      address = address &+ 1
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let offset = Int(address % Self.pageBytes)
+      let part = rest.prefix(Int(Self.pageBytes) - offset)
+      let page = address &- UInt64(offset)
+      pages[page, default: Array(repeating: 0, count: Int(Self.pageBytes))]
+        .replaceSubrange(offset..<(offset + part.count), with: part)
+      rest = rest.dropFirst(part.count)
+      address = address &+ UInt64(part.count)
     }
   }
 

@@ -22,7 +22,8 @@ struct PTKit: ParsableCommand {
     subcommands: [
       Formats.self, Encode.self, Decode.self, Image.self, Golden.self, SelftestCommand.self,
       CompareCommand.self, Stress.self,
-      Bench.self, TapCommand.self, LabCommand.self, ModulesCommand.self, RestoreCommand.self,
+      Bench.self, WalkCommand.self, TapCommand.self, LabCommand.self, ModulesCommand.self,
+      RestoreCommand.self,
       LibraryProcessCommand.self,
     ])
 
