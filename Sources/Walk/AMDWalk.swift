@@ -81,14 +81,11 @@ struct AMDWalk {
   }
 
   private func walk(_ table: [UInt64], _ physical: UInt64, _ index: Int) throws {
-    let first = table[index * Self.entryWords]
-    // Most entries are as Linux leaves those of no device: they are counted, unless reserved bits are set.
+    // Nothing else in an entry counts that is not valid.
+    guard table[index * Self.entryWords] & 1 == 1 else { return reader.count("V=0: DMA passes untranslated") }
     let name = DeviceTables.name(UInt32(index))
     let entry = reader.structure(
       AMDStructures.deviceEntry, in: table, at: physical, index: index, device: name)
-    guard first & 1 == 1 else {
-      return reader.count("V=0: DMA passes untranslated")
-    }
     guard entry["TV"] == 1 else { return reader.count("V=1 TV=0: DMA is refused") }
     let permits = entry["IR"] == 1 || entry["IW"] == 1
     if entry["Mode"] == 0, entry["GV"] == 0, !permits {

@@ -35,7 +35,28 @@ public final class IOMMUWalker {
     case .smmuv3: try SMMUv3Walk(reader).run()
     case .riscv: try RISCVWalk(reader).run()
     }
+    for index in reader.state.devices.indices { checkFormats(index, &reader.state) }
     return reader.state
+  }
+
+  /// Leaves a device unwalked whose tables have no format of the kit, or do not start where such tables start.
+  private func checkFormats(_ index: Int, _ state: inout IOMMUState) {
+    guard case .translated = state.devices[index].mode, let root = state.devices[index].root else { return }
+    let formats = state.devices[index].formats
+    let usable = formats.compactMap { try? reference($0) }
+    state.devices[index].formats = usable.map(\.configuration)
+    let wanted = usable.first?.rootLevel
+    guard wanted != root.level else { return }
+    let name = formats.first.map { "\($0)" } ?? "no format"
+    let why =
+      wanted.map { "tables of \(name) start at level \($0), the structures say \(root.level)" }
+      ?? "the kit has no tables of \(name)"
+    state.devices[index].mode = .notWalked(why)
+    let structure = state.devices[index].structures.last
+    state.findings.append(
+      Finding(
+        .structure, device: state.devices[index].name, physical: structure?.physical, why,
+        details: structure.map { [$0.description] + $0.explanation } ?? []))
   }
 
   /// Scans the tables of a device; nil when its DMA is not translated.

@@ -62,14 +62,14 @@ struct IntelWalk {
       return
     }
     for index in 0..<256 where table[2 * index] != 0 || table[2 * index + 1] != 0 {
-      let id = UInt32(first + index)
-      let entry = reader.structure(
-        IntelStructures.contextEntry, in: table, at: physical, index: index, device: DeviceTables.name(id))
       // Not present: requests are refused, and nothing else in the entry is looked at.
-      guard entry["P"] == 1 else {
+      guard table[2 * index] & 1 == 1 else {
         reader.count("context entries that hold bits but are not present")
         continue
       }
+      let id = UInt32(first + index)
+      let entry = reader.structure(
+        IntelStructures.contextEntry, in: table, at: physical, index: index, device: DeviceTables.name(id))
       var device = DeviceTables(
         id: id, mode: .translated, stage: "second stage", domain: "DID \(entry["DID"])",
         structures: [root, entry])
@@ -115,14 +115,14 @@ struct IntelWalk {
       let table = try reader.table("scalable-mode context table", at: physical, wordCount: 512, device: bus)
     else { return }
     for index in 0..<128 where table[4 * index..<4 * index + 4].contains(where: { $0 != 0 }) {
+      guard table[4 * index] & 1 == 1 else {
+        reader.count("context entries that hold bits but are not present")
+        continue
+      }
       let id = UInt32(first + index)
       let entry = reader.structure(
         IntelStructures.scalableContextEntry, in: table, at: physical, index: index,
         device: DeviceTables.name(id))
-      guard entry["P"] == 1 else {
-        reader.count("context entries that hold bits but are not present")
-        continue
-      }
       try walkDirectory(id, root, entry)
     }
   }

@@ -71,6 +71,8 @@ public final class TableScanner {
   /// The tables seen, with the first IOVA of each.
   private var seen: [UInt64: UInt64] = [:]
   private var path: [UInt64] = []
+  /// The first index of the last group of the table at hand whose words disagree.
+  private var brokenGroup: Int?
   // So that a table of garbage does not fill the report; all findings are counted.
   private static let maximumFindings = 10_000
 
@@ -126,40 +128,43 @@ public final class TableScanner {
         "the table of level \(place.level) at \(Numbers.hex(place.physical)) is not in memory")
     }
     path.append(place.physical)
-    defer { path.removeLast() }
-    scan.wordCount += count
-    let shift = UInt64(format.shift(level: place.level) ?? 0)
-    var index = 0
-    var brokenGroup = -1
-    while index < count {
-      let word = words[index]
-      let position = index
-      index += 1
-      if word == 0 { continue }
-      let step = WalkStep(
-        level: place.level, index: position, physical: place.physical &+ UInt64(position &* 8), word: word)
-      let iova = canonical(place.base | UInt64(position) &<< shift)
-      guard let scanned = entries.scan(word, level: place.level) else { continue }
-      if iova == nil, scanned.kind != .empty { report(.unreachable, nil, step, "no IOVA leads to this word") }
-      if scanned.isWrong { reportWrong(step, iova) }
-      switch scanned.kind {
-      case .empty, .malformed:
-        scan.strays.append(ScannedStray(iova: iova ?? 0, step: step))
-      case .table(let child, let level):
-        let rights = Self.restricted(place.rights, by: scanned.rights)
-        let next = Place(
-          physical: child, level: level, base: place.base | UInt64(position) &<< shift, isRoot: false,
-          rights: rights)
-        try follow(next, step, iova ?? 0)
-      case .leaf(let leaf):
-        let rights = Self.restricted(place.rights, by: scanned.rights)
-        let found = ScannedLeaf(
-          iova: iova ?? 0, pa: leaf.pa, size: leaf.size, level: place.level, physical: step.physical,
-          words: [word],
-          wholeSize: leaf.size, protection: leaf.protection, read: rights.read, write: rights.write)
-        index = add(found, leaf, words, position, shift, &brokenGroup)
-      }
+    let outerGroup = brokenGroup
+    brokenGroup = nil
+    defer {
+      path.removeLast()
+      brokenGroup = outerGroup
     }
+    scan.wordCount += count
+    var index = 0
+    while index < count {
+      index = words[index] == 0 ? index + 1 : try look(at: index, of: words, in: place)
+    }
+  }
+
+  /// Looks at a word that is not 0; returns the index of the next one to look at.
+  private func look(at index: Int, of words: [UInt64], in place: Place) throws -> Int {
+    let word = words[index]
+    let step = WalkStep(
+      level: place.level, index: index, physical: place.physical &+ UInt64(index &* 8), word: word)
+    let bits = place.base | UInt64(index) &<< UInt64(format.shift(level: place.level) ?? 0)
+    let iova = canonical(bits)
+    guard let scanned = entries.scan(word, level: place.level) else { return index + 1 }
+    if iova == nil, scanned.kind != .empty { report(.unreachable, nil, step, "no IOVA leads to this word") }
+    if scanned.isWrong { reportWrong(step, iova) }
+    let rights = Self.restricted(place.rights, by: scanned.rights)
+    switch scanned.kind {
+    case .empty, .malformed: scan.strays.append(ScannedStray(iova: iova ?? 0, step: step))
+    case .table(let child, let level):
+      let next = Place(physical: child, level: level, base: bits, isRoot: false, rights: rights)
+      try follow(next, step, iova ?? 0)
+    case .leaf(let leaf):
+      let found = ScannedLeaf(
+        iova: iova ?? 0, pa: leaf.pa, size: leaf.size, level: place.level, physical: step.physical,
+        words: [word],
+        wholeSize: leaf.size, protection: leaf.protection, read: rights.read, write: rights.write)
+      return add(found, leaf, words, index)
+    }
+    return index + 1
   }
 
   private static func restricted(_ rights: PathRights, by word: PathRights) -> PathRights {
@@ -192,8 +197,7 @@ public final class TableScanner {
 
   /// Adds a leaf, and returns the index of the next word to look at.
   private func add(
-    _ leaf: ScannedLeaf, _ decoded: DecodedLeaf, _ words: [UInt64], _ index: Int, _ shift: UInt64,
-    _ brokenGroup: inout Int
+    _ leaf: ScannedLeaf, _ decoded: DecodedLeaf, _ words: [UInt64], _ index: Int
   ) -> Int {
     let count = decoded.wordCount
     guard count > 1 else {
@@ -225,6 +229,7 @@ public final class TableScanner {
     }
     // The word alone, for what it covers by itself.
     var part = leaf
+    let shift = UInt64(format.shift(level: leaf.level) ?? 0)
     part.size = 1 &<< shift
     part.position = index - start
     if !decoded.isConsecutive { part.pa = leaf.pa &+ UInt64(index - start) &<< shift }

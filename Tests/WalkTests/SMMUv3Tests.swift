@@ -150,5 +150,9 @@ import Testing
     #expect(small.findings.first?.text == "32-bit or big-endian descriptors of stage 1 are not walked")
     let disabled = try machine("armv8", entry: { _ in [] }).walker(registers(cr0: 0)).devices()
     #expect(disabled.devices.isEmpty && disabled.facts[0].contains("disabled"))
+    // 4K, 48 bits, but S2SL0 1: 16 tables side by side at level 1 are not enough.
+    let start = try state([6 << 1 | 1, 0, 0x044d_3550_0000_0001, TestMachine.tableBase])
+    #expect(start.findings.first?.text.hasSuffix("start at level 3, the structures say 2") == true)
+    #expect(start.devices.first?.root != nil && start.devices.first?.mode != .translated)
   }
 }
