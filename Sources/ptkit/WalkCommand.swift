@@ -57,7 +57,7 @@ struct WalkCommand: ParsableCommand {
 
   func validate() throws {
     guard !listRegisters else { return }
-    guard dump != nil else { throw ValidationError("which dump?") }
+    guard dump != nil else { throw ValidationError("expected the file of a dump") }
     guard registers != nil else {
       throw ValidationError("--registers FILE is needed: a dump holds no registers")
     }
