@@ -57,7 +57,7 @@ struct MapperSuite: Sendable {
 
   /// The kit's own module, with the device that the DMA tests use.
   static let module = MapperSuite(
-    kind: .module, needs: [.root, .device(ModuleInterface.path)],
+    kind: .module, needs: [.root, .module("ptkit_iommu"), .device(ModuleInterface.path)],
     open: { context in
       try ModuleMapper(machine: context.machine, device: EduDevice.address(on: context.machine))
     },

@@ -7,6 +7,8 @@ final class FakeEdu {
   var command: UInt64 = 0
   /// The IOVAs that it can make.
   var mask: UInt64 = UInt64.max
+  /// Whether it copies at all.
+  var isAlive = true
   private var source: UInt64 = 0
   private var destination: UInt64 = 0
   private var count: UInt64 = 0
@@ -32,7 +34,7 @@ final class FakeEdu {
   private func copy(toMemory: Bool) {
     let inside = toMemory ? source : destination
     // Without memory access and bus master nothing happens.
-    guard command & 6 == 6, inside == 0x40000, count < 4096 else { return }
+    guard command & 6 == 6, isAlive, inside == 0x40000, count < 4096 else { return }
     let iova = (toMemory ? destination : source) & mask
     for position in 0..<count {
       guard let address = translate(iova + position, start: iova, write: toMemory) else { continue }

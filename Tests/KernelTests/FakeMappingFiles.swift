@@ -54,7 +54,7 @@ extension FakeMappingMachine {
       "/proc/self/mounts": { self.isDebugfsMounted ? "none /sys/kernel/debug debugfs rw 0 0\n" : "" },
       "/proc/cmdline": { "quiet\n" },
       "/lib/modules/7.2.4-fake/modules.builtin": {
-        "kernel/drivers/iommu/iommufd/iommufd.ko\nkernel/drivers/vfio/vfio.ko\nkernel/drivers/vfio/vfio_iommu_type1.ko\nkernel/drivers/vfio/pci/vfio-pci.ko\n"
+        "kernel/ptkit_iommu.ko\nkernel/drivers/iommu/iommufd/iommufd.ko\nkernel/drivers/vfio/vfio.ko\nkernel/drivers/vfio/vfio_iommu_type1.ko\nkernel/drivers/vfio/pci/vfio-pci.ko\n"
       },
       "/lib/modules/7.2.4-fake/modules.dep": { "" },
       "\(device)/vendor": { "0x1234\n" }, "\(device)/device": { "0x11e8\n" },

@@ -92,6 +92,15 @@ struct MapperTestsTests {
     #expect(try MapperRuns.result("kernel.vfio.dma.2m", on: machine).outcome == .pass)
   }
 
+  @Test("A device that reaches nothing fails, whatever IOVA is asked for")
+  func deadDevice() throws {
+    for name in ["4k", "1g", "high_iova", "moved", "read_only", "across_pages"] {
+      let machine = FakeMappingMachine()
+      machine.edu.isAlive = false
+      #expect(try MapperRuns.result("kernel.vfio.dma.\(name)", on: machine).outcome == .fail, "\(name)")
+    }
+  }
+
   @Test("debugfs is mounted for the comparison, and unmounted after it")
   func mounts() throws {
     for (canMount, outcome) in [(true, TAPOutcome.pass), (false, .skip)] {
