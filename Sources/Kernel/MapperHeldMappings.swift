@@ -26,6 +26,12 @@ public struct HeldMapping: Hashable, Sendable {
 
 /// A standard set of mappings, held while somebody looks at the tables.
 public enum HeldMappings {
+  /// Sees that the large pages of the set can be had, as far as the machine has them; without them it is held without large leaves.
+  /// They go back with the journal.
+  public static func reserveLargePages(_ context: KernelContext) {
+    for size in [2 << 20, 1 << 30] as [UInt64] { try? context.satisfy(.hugepages(size: size, count: 1)) }
+  }
+
   /// Maps the set, calls `held` with what is mapped, unmaps all, and calls `empty`.
   ///
   /// - Parameters:

@@ -31,7 +31,7 @@ struct MapperRules: Sendable {
     case .module:
       // iommu_map()'s own errors may come through: drivers of before the generic code have others.
       overlap = [ErrorNumber.exists, ErrorNumber.addressInUse]
-      beyond = [ErrorNumber.invalid, ErrorNumber.outOfRange, ErrorNumber.badAddress]
+      beyond = [ErrorNumber.invalid, ErrorNumber.outOfRange, ErrorNumber.badAddress, ErrorNumber.overflow]
     }
   }
 }

@@ -29,6 +29,7 @@ enum DebugfsTests {
           + "debugfs is not mounted, or the IOMMU is not Intel's")
     }
     var outcome = KernelOutcome.pass(details: [])
+    HeldMappings.reserveLargePages(context)
     let mapper = try suite.open(context)
     defer { mapper.close() }
     try HeldMappings.hold(with: mapper, scattered: 256) { mappings in
