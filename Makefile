@@ -23,13 +23,15 @@ TRAIT_OPTIONS = $(if $(strip $(TRAITS)),--traits $(subst $(space),$(comma),$(str
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build check check-kernel test bench compare-long tsan lint clean
+.PHONY: help deps build check check-kernel check-vm test bench compare-long tsan lint clean
 
 help:
 	@echo 'make check   build, then run the regression suite on the simulator; prints TAP'
 	@echo 'make check KSRC=FOLDER [FORMATS="vtdss amdv1"]  the same on the page-table code of a Linux tree'
 	@echo '     SPEC=FILE GOLDEN=FOLDER  and with the specification and the golden vectors of a new format (docs/new-format.md)'
 	@echo 'make check-kernel  the tests of the kernel that runs here (docs/kernel.md); ARGS="--load --bind ADDRESS" for more of them'
+	@echo 'make check-vm [ROW="intel-ss amdv1"] [ROWS=all]  boot real kernels in virtual machines, and test them (docs/lab.md)'
+	@echo '     KERNEL=bzImage MODULES=FOLDER  with a kernel of your own'
 	@echo 'make build   build .build/release/ptkit'
 	@echo 'make test    run the tests of the kit itself (uses deps)'
 	@echo 'make bench   measure the generic algorithms; prints a table'
@@ -71,6 +73,16 @@ check: $(PTKIT)
 # Of the kernel that runs on this machine: what cannot be tested here is skipped, with the reason.
 check-kernel: $(PTKIT)
 	@$(PTKIT) selftest --target kernel $(ARGS)
+
+# Rows are virtual machines (lab/rows); without ROW or ROWS=all those that run by default.
+ROW ?=
+ROWS ?=
+KERNEL ?=
+MODULES ?=
+
+check-vm: $(PTKIT)
+	@$(PTKIT) lab $(if $(filter all,$(ROWS)),all,$(ROW) $(ROWS)) $(if $(KERNEL),--kernel $(call path,$(KERNEL))) \
+	  $(if $(MODULES),--modules $(call path,$(MODULES))) $(ARGS)
 
 test: deps $(PTKIT)
 	@$(SWIFT) build $(TRAIT_OPTIONS) --build-tests >&2
@@ -120,7 +132,7 @@ deps:
 
 lint:
 	@$(SWIFT) format lint --strict -r Sources Tests Package.swift
-	@missing=$$(find Package.swift Makefile README.md CHANGELOG.md docs include .ci Sources Tests selftests Golden -type f \
+	@missing=$$(find Package.swift Makefile README.md CHANGELOG.md docs include lab .ci Sources Tests selftests Golden -type f \
 	  ! -name '*.new' -exec sh -c \
 	  'for file do head -n 3 "$$file" | grep -q "SPDX-License-Identifier: GPL-2.0-only" || echo "$$file"; done' \
 	  sh {} +); \

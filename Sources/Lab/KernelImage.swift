@@ -41,8 +41,10 @@ public struct KernelImage: Hashable, Sendable {
 
   /// Adds the modules that tests need to the first files of a guest.
   ///
-  /// - Parameter excluded: modules to leave out.
-  func addModules(to files: inout InitialFiles, excluded: Set<String>) throws(LabError) {
+  /// - Parameters:
+  ///   - excluded: modules to leave out.
+  ///   - more: files of modules that stand elsewhere and need no others.
+  func addModules(to files: inout InitialFiles, excluded: Set<String>, more: [String]) throws(LabError) {
     guard let modules, let release = modules.split(separator: "/").last else { return }
     var needs: [String: [String]] = [:]
     var lines: [String: String] = [:]
@@ -62,7 +64,12 @@ public struct KernelImage: Hashable, Sendable {
     }
     let folder = "lib/modules/\(release)"
     for path in all.sorted() { files.add(file: "\(folder)/\(path)", try HostFile.read("\(modules)/\(path)")) }
-    let kept = all.sorted().compactMap { lines[$0] }.map { $0 + "\n" }.joined()
+    var kept = all.sorted().compactMap { lines[$0] }.map { $0 + "\n" }.joined()
+    for file in more {
+      let path = "extra/\(file.split(separator: "/").last ?? "")"
+      files.add(file: "\(folder)/\(path)", try HostFile.read(file))
+      kept += "\(path):\n"
+    }
     files.add(file: "\(folder)/modules.dep", Array(kept.utf8))
     for name in ["modules.builtin", "modules.order"] where HostFile.isThere("\(modules)/\(name)") {
       files.add(file: "\(folder)/\(name)", try HostFile.read("\(modules)/\(name)"))

@@ -50,6 +50,15 @@ public struct LabFolder: Sendable {
     return file
   }
 
+  /// Builds the kit's own module for a kernel; its file.
+  func module(architecture: String, version: String) throws(LabError) -> String {
+    let run = try LabScript(["\(home)/module/build", "--cache=\(cache)", architecture, version])
+    guard run.status == 0, let line = run.output.split(whereSeparator: \.isNewline).last else {
+      throw LabError("the module for \(architecture) could not be built: \(run.lastWords)")
+    }
+    return String(line)
+  }
+
   /// Makes the archive of a row's firmware: the file that a script of the lab's folder writes, which is told how QEMU is started.
   func firmware(_ script: String, emulator: [String]) throws(LabError) -> [UInt8] {
     let file = "\(cache)/firmware-\(script.split(separator: "/").last ?? "")"

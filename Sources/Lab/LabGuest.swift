@@ -8,6 +8,7 @@ public struct LabGuest: Sendable {
   public let image: KernelImage
   private let agent: String
   private let firmware: [UInt8]
+  private var modules: [String] = []
   /// Where the console of the last start is.
   public let log: String
 
@@ -26,6 +27,10 @@ public struct LabGuest: Sendable {
     let emulator = try folder.fetch("qemu", version: row.emulator, architecture: row.architecture)
     self.emulator = "\(emulator)/\(row.program)"
     agent = try folder.agent(row.architecture)
+    // With a developer's kernel, it is one of the developer's modules.
+    if row.mapper == .module, kernel == nil {
+      modules = [try folder.module(architecture: row.architecture, version: row.kernel)]
+    }
     firmware =
       row.firmware.isEmpty
       ? [] : try folder.firmware(row.firmware, emulator: [self.emulator] + row.options)
@@ -65,7 +70,7 @@ public struct LabGuest: Sendable {
     var files = InitialFiles()
     for folder in ["dev", "proc", "sys", "tmp"] { files.add(folder: folder) }
     files.add(file: "init", try HostFile.read(agent), isExecutable: true)
-    try image.addModules(to: &files, excluded: excluded)
+    try image.addModules(to: &files, excluded: excluded, more: modules)
     return firmware + files.finished()
   }
 }

@@ -10,6 +10,12 @@ public struct LabRow: Hashable, Sendable {
     case module
   }
 
+  /// Tests that are not run.
+  public struct Skip: Hashable, Sendable {
+    public var names: String
+    public var reason: String
+  }
+
   /// One word of a test's name.
   public var name: String
   /// One line for a reader.
@@ -33,6 +39,8 @@ public struct LabRow: Hashable, Sendable {
   public var device = ""
   /// A program of the lab's folder that makes an archive which the kernel reads before the others; empty for none.
   public var firmware = ""
+  /// Tests that the machine cannot pass, by the beginnings of their names, and why.
+  public var skips: [Skip] = []
   /// Whether it runs where no rows are named.
   public var isDefault = false
 }

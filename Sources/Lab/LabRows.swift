@@ -23,6 +23,7 @@ public struct LabRows: Hashable, Sendable {
 
   private static let keys = [
     "about", "machine", "kernel", "qemu", "options", "words", "iommu", "mapper", "device", "firmware",
+    "skips",
   ]
 
   /// Reads the text of a file.
@@ -116,6 +117,9 @@ public struct LabRows: Hashable, Sendable {
       row.mapper = mapper
     case "device": row.device = value
     case "firmware": row.firmware = value
+    case "skips":
+      guard values.count > 1 else { throw fail("expected skips NAMES REASON") }
+      row.skips.append(LabRow.Skip(names: value, reason: values.dropFirst().joined(separator: " ")))
     default:
       throw fail(
         "unknown key '\(key)'\(Nearest.hint(key, in: keys)); a row has \(keys.joined(separator: ", "))")

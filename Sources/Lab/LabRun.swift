@@ -129,6 +129,10 @@ public final class LabRun: Sendable {
         report(TAPResult("vm.\(row.name).\(test.name)", .skip, reason: "the machine is lost"))
         continue
       }
+      if let skip = row.skips.first(where: { test.name.hasPrefix($0.names) }) {
+        report(TAPResult("vm.\(row.name).\(test.name)", .skip, reason: skip.reason))
+        continue
+      }
       var result = test.run(bench)
       options.finding(&result, test.name, bench.context.version)
       figures.note(result)

@@ -27,6 +27,7 @@ enum LabTests {
     guard architecture == expected else {
       throw KernelFailure("expected a machine of \(expected ?? "?"), found \(architecture)")
     }
+    if bench.row.mapper == .module { try bench.context.modules.require("ptkit_iommu", inserts: true) }
     return ["Linux \(release)"]
   }
 
