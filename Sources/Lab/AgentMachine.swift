@@ -39,13 +39,46 @@ public final class AgentMachine: Machine {
   public func read(_ descriptor: Int32, count: Int, at offset: UInt64?) throws(MachineError) -> [UInt8] {
     var bytes: [UInt8] = []
     while bytes.count < count {
-      let part = min(partOfAnswer, count - bytes.count)
-      let request = AgentRequest(.read).with(descriptor).with(UInt8(offset == nil ? 0 : 1))
-        .with((offset ?? 0) &+ UInt64(bytes.count)).with(UInt32(part))
-      let more = try ask(request, "read").bytes
+      let rest = count - bytes.count
+      guard let offset else { return try part(descriptor, rest, at: nil) }
+      let place = offset &+ UInt64(bytes.count)
+      // Words come as runs, which the numbers of pages mostly are; ends that are no words do not.
+      var more = rest >= 256 && place % 8 == 0 ? try runs(descriptor, rest, at: place) : []
+      if more.isEmpty { more = try part(descriptor, rest, at: place) }
+      if more.isEmpty { break }
       bytes += more
-      // A device gives what it has; only what can be read at an offset is read on.
-      if more.count < part || offset == nil { break }
+    }
+    return bytes
+  }
+
+  private func part(_ descriptor: Int32, _ count: Int, at offset: UInt64?) throws(MachineError) -> [UInt8] {
+    let request = AgentRequest(.read).with(descriptor).with(UInt8(offset == nil ? 0 : 1)).with(offset ?? 0)
+      .with(UInt32(min(partOfAnswer, count)))
+    return try ask(request, "read").bytes
+  }
+
+  private func runs(_ descriptor: Int32, _ count: Int, at offset: UInt64) throws(MachineError) -> [UInt8] {
+    let request = AgentRequest(.readRuns).with(descriptor).with(offset).with(UInt32(clamping: count & ~7))
+    let answer = try ask(request, "read")
+    guard let bytes = Self.bytes(ofRuns: answer.bytes), bytes.count == Int(answer.result) else {
+      throw .lost("runs of words came that are not \(answer.result) bytes")
+    }
+    return bytes
+  }
+
+  /// The bytes of runs of words: the first word, what is added for each further one, and how many; nil where they are none.
+  static func bytes(ofRuns runs: [UInt8]) -> [UInt8]? {
+    guard runs.count % 20 == 0 else { return nil }
+    var bytes: [UInt8] = []
+    for start in stride(from: 0, to: runs.count, by: 20) {
+      var word = UInt64(little: runs[start..<(start + 8)])
+      let step = UInt64(little: runs[(start + 8)..<(start + 16)])
+      let count = UInt32(little: runs[(start + 16)..<(start + 20)])
+      guard bytes.count + Int(count) * 8 <= 1 << 20 else { return nil }
+      for _ in 0..<count {
+        bytes += AgentFrames.little(word)
+        word = word &+ step
+      }
     }
     return bytes
   }

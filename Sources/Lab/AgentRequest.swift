@@ -28,6 +28,7 @@ struct AgentRequest {
     case powerOff = 21
     case mount = 22
     case unmount = 23
+    case readRuns = 24
   }
 
   private(set) var bytes: [UInt8]

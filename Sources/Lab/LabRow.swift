@@ -34,6 +34,8 @@ public struct LabRow: Hashable, Sendable {
   public var words: [String] = []
   /// The kind of IOMMU, as `ptkit walk --iommu` names it.
   public var iommu = ""
+  /// How the text of the tables' format begins, for example `armv8:stage=2`: what the row is there for.
+  public var tables = ""
   public var mapper = Mapper.vfio
   /// The PCI device whose page table is tested, for example 0000:00:04.0.
   public var device = ""

@@ -22,7 +22,8 @@ public struct LabRows: Hashable, Sendable {
   }
 
   private static let keys = [
-    "about", "machine", "kernel", "qemu", "options", "words", "iommu", "mapper", "device", "firmware",
+    "about", "machine", "kernel", "qemu", "options", "words", "iommu", "tables", "mapper", "device",
+    "firmware",
     "skips",
   ]
 
@@ -115,6 +116,7 @@ public struct LabRows: Hashable, Sendable {
         throw fail("expected a mapper, vfio or module, found '\(value)'")
       }
       row.mapper = mapper
+    case "tables": row.tables = value
     case "device": row.device = value
     case "firmware": row.firmware = value
     case "skips":
@@ -140,7 +142,7 @@ extension LabRow {
   /// A key that every row must have and that this one has not.
   fileprivate var missing: String? {
     let values = [
-      ("kernel", kernel), ("qemu", emulator), ("iommu", iommu), ("device", device),
+      ("kernel", kernel), ("qemu", emulator), ("iommu", iommu), ("tables", tables), ("device", device),
     ]
     return values.first { $0.1.isEmpty }?.0
   }

@@ -11,6 +11,8 @@ final class LabWalk {
   enum Check: String, CaseIterable {
     /// Every word is the golden encoder's for the pages that the guest reports, and there is no other mapping.
     case bits
+    /// No mapping for writes only can be read.
+    case writeOnly = "write_only"
     /// The same in a dump of the memory, with the registers in a file.
     case dump
     /// A bit of an entry that is changed in the guest's memory is found: the proof that a wrong bit would be.
@@ -25,6 +27,9 @@ final class LabWalk {
   private let machine: VirtualMachine
   private let kind: IOMMUKind
   private let device: String
+  /// How the text of the tables' format begins.
+  private let tables: String
+  private var first: TableLook?
   /// The pages of the first look.
   private(set) var pages: UInt64 = 0
 
@@ -32,6 +37,7 @@ final class LabWalk {
   init(_ bench: LabTest.Bench) throws {
     machine = bench.machine
     device = bench.row.device
+    tables = bench.row.tables
     guard let kind = IOMMUKind(rawValue: bench.row.iommu) else {
       throw LabError("'\(bench.row.iommu)' is no kind of IOMMU")
     }
@@ -42,6 +48,7 @@ final class LabWalk {
       with: mapper,
       held: { mappings in
         check(.bits) { try self.seeBits(mappings) }
+        check(.writeOnly) { try self.seeWriteOnly(mappings) }
         check(.dump) { try self.seeDump(mappings) }
         check(.changedBit) { try self.seeChangedBit(mappings) }
       },
@@ -86,9 +93,23 @@ final class LabWalk {
 
   private func seeBits(_ mappings: [HeldMapping]) throws -> [String] {
     let look = try look(mappings)
+    first = look
     try look.seeEqual()
+    let format = "\(look.comparison.format)"
+    guard format.hasPrefix(tables) else {
+      throw KernelFailure("expected tables of \(tables), found \(format)")
+    }
     pages = look.comparison.pageCount
     return [look.summary]
+  }
+
+  private func seeWriteOnly(_ mappings: [HeldMapping]) throws -> [String] {
+    guard mappings.contains(where: { !$0.read && $0.write }) else {
+      throw KernelSkip(.hardware, "no mapping for writes only can be made")
+    }
+    guard let first else { throw LabError("the tables could not be read") }
+    try TableLook.seeNone(first.readable, first.summary)
+    return []
   }
 
   private func seeDump(_ mappings: [HeldMapping]) throws -> [String] {
@@ -116,14 +137,14 @@ final class LabWalk {
     try machine.monitor.setRunning(false)
     let after = Result { () throws -> TableLook in try look(mappings) }
     try machine.store(AgentFrames.little(word), at: leaf.physical)
-    let comparison = try after.get().comparison
+    let findings = try after.get().findings
     let place =
       "IOVA \(Numbers.hex(leaf.iova)), level 0: \(Numbers.hex(changed)) in the place of \(Numbers.hex(word))"
-    let finding = comparison.findings.first { $0.iova == leaf.iova && $0.level == 0 && $0.word == changed }
-    guard let finding, finding.expected == word, !finding.details.isEmpty, comparison.findingCount == 1 else {
+    let finding = findings.first { $0.iova == leaf.iova && $0.level == 0 && $0.word == changed }
+    guard let finding, finding.expected == word, !finding.details.isEmpty, findings.count == 1 else {
       throw KernelFailure(
-        details: ["\(place), expected one finding that says so, found \(comparison.findingCount):"]
-          + comparison.findings.flatMap(TableLook.lines))
+        details: ["\(place), expected one finding that says so, found \(findings.count):"]
+          + findings.prefix(5).flatMap(TableLook.lines))
     }
     try look(mappings).seeEqual()
     return TableLook.lines(finding)

@@ -10,6 +10,10 @@ struct TableLook {
   let device: DeviceTables
   let scan: TableScan
   let comparison: TableComparison
+  /// What is wrong, but for mappings that may be written only and can be read as well.
+  private(set) var findings: [Finding] = []
+  /// Those: the kernel let a device read what it may not.
+  private(set) var readable: [Finding] = []
 
   /// Walks, and compares every word.
   ///
@@ -37,7 +41,26 @@ struct TableLook {
       with: expected.map {
         ExpectedMapping(
           iova: $0.iova, physical: $0.physicalAddress, length: $0.length, read: $0.read, write: $0.write)
-      }, limit: 20)
+      }, limit: 1 << 20)
+    let starts = scan.leaves.map(\.iova)
+    for finding in comparison.findings {
+      let leaf = starts.firstIndex { $0 == finding.iova }.map { scan.leaves[$0] }
+      if let leaf, Self.isReadable(finding, leaf, expected) {
+        readable.append(finding)
+      } else {
+        findings.append(finding)
+      }
+    }
+  }
+
+  /// Whether a finding says no more than that a mapping for writes only permits reads.
+  private static func isReadable(_ finding: Finding, _ leaf: ScannedLeaf, _ expected: [HeldMapping]) -> Bool {
+    guard let word = finding.word, let golden = finding.expected, (word ^ golden).nonzeroBitCount == 1 else {
+      return false
+    }
+    let mapping = expected.last { $0.iova <= leaf.iova }
+    guard let mapping, leaf.iova - mapping.iova < mapping.length else { return false }
+    return !mapping.read && mapping.write && leaf.protection.isSuperset(of: [.read, .write])
   }
 
   /// What was compared.
@@ -48,10 +71,13 @@ struct TableLook {
 
   /// - Throws: `KernelFailure` with what is different.
   func seeEqual() throws {
-    guard comparison.isEqual else {
+    try Self.seeNone(findings, summary)
+  }
+
+  static func seeNone(_ findings: [Finding], _ summary: String) throws {
+    guard findings.isEmpty else {
       throw KernelFailure(
-        details: [summary, "\(comparison.findingCount) findings"]
-          + comparison.findings.prefix(10).flatMap(Self.lines))
+        details: [summary, "\(findings.count) findings"] + findings.prefix(5).flatMap(Self.lines))
     }
   }
 

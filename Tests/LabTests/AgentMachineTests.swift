@@ -44,6 +44,24 @@ import Testing
     }
   }
 
+  @Test func runsOfWordsAreRead() throws {
+    let path = "/tmp/ptkit-agent-runs-\(getpid())-\(Deadline.now)"
+    defer { unlink(path) }
+    var words = (0..<300_000).map { UInt64($0) &* 3 &- 7 }
+    for index in stride(from: 0, to: 5000, by: 3) { words[index] = UInt64(index) &* 0x9e37_79b9_7f4a_7c15 }
+    let bytes = words.flatMap { AgentFrames.little($0) } + [1, 2, 3]
+    try HostFile.write(bytes, to: path)
+    let file = try machine.open(path, .read)
+    defer { machine.close(file) }
+    #expect(try machine.read(file, count: bytes.count + 100, at: 0) == bytes)
+    #expect(try machine.read(file, count: 4000, at: 8) == Array(bytes[8..<4008]))
+    #expect(try machine.read(file, count: 4001, at: 3) == Array(bytes[3..<4004]))
+    #expect(AgentMachine.bytes(ofRuns: [1]) == nil)
+    let endless =
+      AgentFrames.little(UInt64(0)) + AgentFrames.little(UInt64(0)) + AgentFrames.little(UInt32.max)
+    #expect(AgentMachine.bytes(ofRuns: endless) == nil)
+  }
+
   @Test func errorsNameTheCall() {
     #expect(throws: MachineError.refused(call: "open /nowhere/at-all", error: ENOENT)) {
       try machine.open("/nowhere/at-all", .read)

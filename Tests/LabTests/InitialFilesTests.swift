@@ -60,11 +60,14 @@ import Testing
     let found = try entries(files.finished())
     let names = found.filter { $0.mode & 0o100000 != 0 }.map(\.name)
     #expect(
-      names == ["a/vfio-pci.ko", "a/vfio.ko", "extra/more.ko", "modules.dep"].map { "lib/modules/7.2.1/\($0)" })
+      names
+        == ["a/vfio-pci.ko", "a/vfio.ko", "extra/more.ko", "modules.dep"].map { "lib/modules/7.2.1/\($0)" })
     #expect(
       found.first { $0.name.hasSuffix("modules.dep") }.map { String(decoding: $0.bytes, as: UTF8.self) }
         == "a/vfio-pci.ko: a/vfio.ko\na/vfio.ko:\nextra/more.ko:\n")
-    #expect(throws: LabError.self) { try KernelImage(file: "\(folder)/more.ko", modules: "\(folder)/lib/modules/7.2.1/a") }
+    #expect(throws: LabError.self) {
+      try KernelImage(file: "\(folder)/more.ko", modules: "\(folder)/lib/modules/7.2.1/a")
+    }
     #expect(throws: LabError.self) { try KernelImage(file: "\(folder)/nothing", modules: nil) }
   }
 

@@ -23,6 +23,7 @@ import Testing
       options -x
       words  w=1
       iommu  intel
+      tables vtdss
       device 0000:00:04.0
 
     """

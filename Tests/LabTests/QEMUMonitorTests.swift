@@ -12,7 +12,9 @@ private struct FakeMonitor {
 
   init(_ lines: String...) throws {
     var ends: [Int32] = [-1, -1]
-    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else { throw LabError.call("socketpair") }
+    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else {
+      throw LabError.call("socketpair")
+    }
     monitor = LocalSocket(descriptor: ends[0])
     answers = LocalSocket(descriptor: ends[1])
     for line in lines { try answers.send(Array("\(line)\r\n".utf8)) }

@@ -10,9 +10,10 @@
  */
 #include "system.h"
 
-enum { LIMIT = 1 << 16, ROOM = 64, LOG = 1 << 20 };
+enum { LIMIT = 1 << 16, ROOM = 64, LOG = 1 << 20, WORDS = 1 << 17 };
 enum { E_IO = 5, E_FAULT = 14, E_INVALID = 22, E_NOSYS = 38, E_MESSAGE = 74 };
 
+static uint64_t words[WORDS];
 static uint8_t request[LIMIT], answer[LIMIT + ROOM], kernel_log[LOG];
 static uint32_t request_length, taken, answer_length;
 static int input = 0, output = 1, is_cut;
@@ -272,6 +273,28 @@ static long read_log(uint64_t offset)
 	return room(log_length - offset);
 }
 
+/*
+ * Words of a file as runs: the first, what is added for each further one, how many. The line is slow, and the page numbers of a
+ * huge page are one run.
+ */
+static long read_runs(int file, uint64_t offset, uint64_t count)
+{
+	long got = call(pread64, file, words, count < sizeof(words) ? count : sizeof(words), offset);
+	uint32_t number = got > 0 ? got / 8 : 0, start = 0, length;
+
+	for (; start < number && answer_length < LIMIT / 2; start += length) {
+		uint64_t stride = start + 1 < number ? words[start + 1] - words[start] : 0;
+
+		length = start + 1 < number ? 2 : 1;
+		while (start + length < number && words[start + length] - words[start + length - 1] == stride)
+			length++;
+		give(&words[start], 8);
+		give(&stride, 8);
+		give(&length, 4);
+	}
+	return got < 0 ? got : start * 8;
+}
+
 static long file_operation(unsigned operation)
 {
 	int32_t file;
@@ -353,6 +376,7 @@ static long memory_operation(unsigned operation)
 static long system_operation(unsigned operation)
 {
 	char names[6][65];
+	uint64_t number, offset;
 	char *first, *second;
 	long result;
 
@@ -382,6 +406,9 @@ static long system_operation(unsigned operation)
 			return 0;
 		call(mkdirat, -100, second, 0755);
 		return call(mount, first, second, first, 0, 0);
+	case 24:
+		number = take(4), offset = take(8);
+		return read_runs(number, offset, take(4));
 	case 23:
 		first = take_text();
 		return is_cut ? 0 : call(umount2, first, 0);
