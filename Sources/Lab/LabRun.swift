@@ -21,13 +21,12 @@ public final class LabRun: Sendable {
     public var names: [String] = []
     /// What the tests that map are told.
     public var mapping: MapperTestOptions
-    /// Finds a known failure: the test's name without `vm.ROW.`, its kernel's version, and the result.
-    public var finding: @Sendable (_ result: inout TAPResult, _ name: String, _ version: String) -> Void
+    /// Failures of running kernels that are known; names of tests stand there with `kernel.` for `vm.ROW.`.
+    public var findings: [KernelFinding] = []
 
     public init(jobs: Int, mapping: MapperTestOptions) {
       self.jobs = jobs
       self.mapping = mapping
-      finding = { _, _, _ in }
     }
   }
 
@@ -119,6 +118,7 @@ public final class LabRun: Sendable {
       skipAll(tests, row, error, report)
       return
     }
+    var findings = KernelFindings(options.findings)
     var phase = ""
     for test in tests {
       if test.phase != phase {
@@ -134,7 +134,8 @@ public final class LabRun: Sendable {
         continue
       }
       var result = test.run(bench)
-      options.finding(&result, test.name, bench.context.version)
+      findings.apply(to: &result, era: bench.context.version)
+      result.name = "vm.\(row.name).\(test.name)"
       figures.note(result)
       report(result)
     }

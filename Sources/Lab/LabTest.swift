@@ -54,7 +54,7 @@ struct LabTest: Sendable {
     body = { try test.result(in: $0.context) }
   }
 
-  /// Its result, by its whole name.
+  /// Its result, as `kernel.NAME`.
   func run(_ bench: Bench) -> TAPResult {
     var result: TAPResult
     do {
@@ -66,7 +66,7 @@ struct LabTest: Sendable {
     } catch {
       result = TAPResult(name, .error, details: ["\(error)"])
     }
-    result.name = "vm.\(bench.row.name).\(name)"
+    result.name = "kernel.\(name)"
     return result
   }
 }

@@ -62,6 +62,8 @@ struct LabCommand: ParsableCommand {
       try runRows()
     } catch let error as LabError {
       throw InputError("\(error)")
+    } catch let error as KernelFindingError {
+      throw InputError(error.description)
     } catch let error as LabRowError {
       throw InputError("\(error)")
     }
@@ -83,6 +85,7 @@ struct LabCommand: ParsableCommand {
         stressSpace: stress,
         reference: { try SpecificationLibrary.embedded.format(FormatList.configuration($0)) }))
     options.kernel = try kernel.map { path in try KernelImage(file: path, modules: modules) }
+    options.findings = try KernelFinding.ofRunningKernels()
     options.names = only?.split(separator: ",").map(String.init) ?? []
     let run = LabRun(chosen, in: folder, options)
     if list {
