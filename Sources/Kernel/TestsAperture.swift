@@ -78,8 +78,11 @@ enum ApertureTests {
       if range.last != UInt64.max { places.append((range.last &+ 1 &+ (page &- 1)) & ~(page &- 1)) }
       if range.first >= page { places.append((range.first & ~(page &- 1)) &- page) }
     }
-    // The very last page: iommufd reads the highest numbers as overflow.
-    if bench.mapper.ranges.last?.last != UInt64.max { places.append(UInt64.max &- 2 &* page &+ 1) }
+    // The highest page but one: iommufd reads the highest numbers as overflow. iommu_map() itself takes it where tables extend the
+    // sign, for a domain's geometry has no words for two halves.
+    if bench.mapper.ranges.last?.last != UInt64.max, bench.mapper.kind != .module {
+      places.append(UInt64.max &- 2 &* page &+ 1)
+    }
     guard !places.isEmpty else { return .skip(.hardware, detail: "all IOVAs may be mapped: \(bench.ranges)") }
     for place in places where !bench.mapper.ranges.contains(where: { $0.contains(place, length: page) }) {
       try bench.refusedMap(place, address, page, \.beyond)
