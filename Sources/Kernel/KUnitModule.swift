@@ -34,7 +34,10 @@ struct KUnitModule {
 
   static func name(of module: NeededModule) -> String { "kernel.kunit.modules.\(module.name)" }
 
-  private func run() throws -> (cases: [TAPResult], details: [String]) {
+  /// The results of the suites, and where they were read.
+  ///
+  /// - Throws: `KernelSkip` where they cannot run here.
+  func run() throws -> (cases: [TAPResult], details: [String]) {
     let state = try context.modules.state(of: module.name)
     if state == .missing { try context.modules.require(module.name, inserts: false) }
     try context.satisfy(.root)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+import Kernel
+
 /// A kernel to boot, with the modules that its guest gets.
 public struct KernelImage: Hashable, Sendable {
   /// The file that QEMU loads.
@@ -8,9 +10,8 @@ public struct KernelImage: Hashable, Sendable {
   public var modules: String?
 
   /// The modules that tests insert, with `-` for `_`; what they depend on comes with them.
-  static let wanted = [
-    "vfio", "vfio-iommu-type1", "vfio-pci", "iommufd", "iommufd-vfio", "kunit", "ptkit-iommu",
-  ]
+  static let wanted =
+    NeededModule.all.map { KernelImage.name($0.name) } + ["iommufd-vfio", "ptkit-iommu"]
 
   /// A kernel as lab/fetch lays it out.
   init(folder: String) throws(LabError) {

@@ -15,7 +15,9 @@ enum LabTests {
     // Debian's kernels have no iommufd; a developer's may.
     case .vfio: mapping.kinds = options.kernel == nil ? [.vfio] : [.vfio, .iommufd, .mock]
     }
-    return [boot] + MapperTests.all(mapping).map(LabTest.init) + LabWalk.Check.allCases.map(walk) + [
+    // As their KUnit.
+    let kunit = options.kernel == nil ? [] : KernelTest.kunit.map(LabTest.init)
+    return [boot] + MapperTests.all(mapping).map(LabTest.init) + LabWalk.Check.allCases.map(walk) + kunit + [
       kernelLog, powerOff,
     ]
   }
