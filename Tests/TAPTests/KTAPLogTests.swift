@@ -27,6 +27,19 @@ import Testing
       file: "glib.txt", totals: "pass:2 fail:1 xfail:1 xpass:0 skip:1 error:0",
       names: ["growth", "walk.level0", "walk.deep.free"]),
     Log(
+      file: "generic_pt-dmesg.txt", totals: "pass:241 fail:0 xfail:0 xpass:0 skip:18 error:0",
+      names: [
+        "amdv1_iommu_test.test_increase_level.amdv1_cfg_0",
+        "riscv_64_fmt_test.test_attr_from_entry.riscv_64_cfg_2",
+        "x86_64_iommu_test.test_mixed.x86_64_cfg_3",
+      ]),
+    Log(
+      file: "amdv1_fmt_test.txt", totals: "pass:22 fail:0 xfail:0 xpass:0 skip:0 error:0",
+      names: ["amdv1_fmt_test.test_dirty.amdv1_cfg_1"]),
+    Log(
+      file: "iommufd.txt", totals: "pass:2 fail:1 xfail:0 xpass:0 skip:0 error:0",
+      names: ["iommufd.simple_close", "iommufd_ioas.no_domain.area_auto_iova"]),
+    Log(
       file: "amdv1_iommu_test-smp.txt", totals: "pass:4 fail:9 xfail:0 xpass:0 skip:1 error:0",
       names: ["amdv1_iommu_test.test_map_simple.amdv1_cfg_1", "amdv1_iommu_test.test_mixed.amdv1_cfg_0"]),
     Log(
@@ -94,7 +107,11 @@ import Testing
   }
 
   /// Logs with a step between the lines that are tried, so that large ones take no long time.
-  static let damaged = [("amdv1_iommu_test-smp.txt", 1), ("kselftest.txt", 151)]
+  static let damaged = [
+    ("amdv1_fmt_test.txt", 1), ("amdv1_iommu_test-smp.txt", 1), ("iommufd.txt", 1),
+    ("generic_pt-dmesg.txt", 151),
+    ("kselftest.txt", 151),
+  ]
 
   @Test(arguments: damaged)
   func aLostResultIsSeen(file: String, step: Int) throws {
