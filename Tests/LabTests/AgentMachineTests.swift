@@ -49,7 +49,9 @@ import Testing
     defer { unlink(path) }
     var words = (0..<300_000).map { UInt64($0) &* 3 &- 7 }
     for index in stride(from: 0, to: 5000, by: 3) { words[index] = UInt64(index) &* 0x9e37_79b9_7f4a_7c15 }
-    let bytes = words.flatMap { AgentFrames.little($0) } + [1, 2, 3]
+    var bytes: [UInt8] = []
+    for word in words { bytes += AgentFrames.little(word) }
+    bytes += [1, 2, 3]
     try HostFile.write(bytes, to: path)
     let file = try machine.open(path, .read)
     defer { machine.close(file) }
