@@ -25,13 +25,24 @@
       let status = kdump_open_fd(context, descriptor)
       guard status == KDUMP_OK else {
         let text = kdump_get_err(context).map { String(cString: $0) } ?? "status \(status.rawValue)"
+        let hint = Self.hint(descriptor)
         kdump_free(context)
         close(descriptor)
-        throw DumpError(path, "expected a dump that libkdumpfile reads: \(text)")
+        throw DumpError(path, "expected a dump that libkdumpfile reads: \(text)\(hint)")
       }
       self.path = path
       self.context = context
       self.descriptor = descriptor
+    }
+
+    /// makedumpfile and QEMU write a flattened form by default, for pipes.
+    private static func hint(_ descriptor: Int32) -> String {
+      var magic = [UInt8](repeating: 0, count: 12)
+      guard pread(descriptor, &magic, magic.count, 0) == magic.count, magic.elementsEqual("makedumpfile".utf8)
+      else {
+        return ""
+      }
+      return "; it is flattened: 'makedumpfile -R' makes it a file, QEMU's formats kdump-raw-… are one"
     }
 
     deinit {

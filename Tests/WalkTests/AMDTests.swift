@@ -116,6 +116,25 @@ import Testing
     #expect(names == ["00:04.0", "00:04.0.pasid5"])
   }
 
+  @Test("nested translations are walked in the host's tables; reserved levels of guest tables are named")
+  func nested() throws {
+    let machine = try machine("amdv1") { root in
+      var words = self.guestEntry(levels: 0, mode: 0, table: self.guestTable)
+      words[0] |= root.physical | 3 << 9
+      return words
+    }
+    let found = try machine.walker(registers()).only(TestMachine.usual)
+    #expect(found.device.stage == "host tables of a nested translation" && found.comparison.isEqual)
+    #expect(found.device.notes.first?.contains("GCR3 table at 0x104000") == true)
+    let wrong = try self.machine("x86_64:va=47,features=flush_range") { _ in
+      self.guestEntry(levels: 3, mode: 2, table: self.guestTable)
+    }
+    #expect(
+      try wrong.walker(registers()).devices().findings.map(\.text) == [
+        "GLX 3 or guest paging mode 2 is reserved"
+      ])
+  }
+
   @Test("words of a group that disagree are found, each once")
   func brokenGroup() throws {
     let machine = try machine("amdv1") { [$0.physical | 3 << 9 | Self.granted, 0, 0, 0] }

@@ -128,6 +128,9 @@ struct TestELF {
       let file = TestFile(Array(repeating: 0x55, count: 8192))
       let error = #expect(throws: DumpError.self) { try Dump.open(file.path) }
       #expect(error?.description.contains("libkdumpfile") == true)
+      let flat = TestFile(Array("makedumpfile".utf8) + Array(repeating: 0, count: 4096))
+      let flatError = #expect(throws: DumpError.self) { try Dump.open(flat.path) }
+      #expect(flatError?.description.contains("it is flattened") == true)
     }
   #endif
 

@@ -150,6 +150,9 @@ import Testing
     #expect(small.findings.first?.text == "32-bit or big-endian descriptors of stage 1 are not walked")
     let disabled = try machine("armv8", entry: { _ in [] }).walker(registers(cr0: 0)).devices()
     #expect(disabled.devices.isEmpty && disabled.facts[0].contains("disabled"))
+    let nested = try state([0x5000 | 7 << 1 | 1, 0, 0x044d_3590_0000_0001, TestMachine.tableBase])
+    #expect(nested.devices.first?.stage == "stage 2 of a nested translation" && nested.findings.isEmpty)
+    #expect(nested.devices.first?.notes.first?.contains("0x5000") == true)
     // 4K, 48 bits, but S2SL0 1: 16 tables side by side at level 1 are not enough.
     let start = try state([6 << 1 | 1, 0, 0x044d_3550_0000_0001, TestMachine.tableBase])
     #expect(start.findings.first?.text.hasSuffix("start at level 3, the structures say 2") == true)
