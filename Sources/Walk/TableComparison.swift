@@ -213,7 +213,7 @@ struct TableComparer {
     }
     for run in LeafRun.runs(of: extra) {
       let partly = runs.touches(run.iova, through: run.last) ? "; part of it is expected" : ""
-      let leaf = run.leaves[0]
+      let leaf = run.first
       result.add(
         Finding(
           .extra, device: device, iova: run.iova, level: leaf.level, physical: leaf.physical,
