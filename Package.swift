@@ -26,12 +26,8 @@ let package = Package(
 
     // Witness: formats as data, with one interpreter.
     .target(name: "Reference", dependencies: ["PageTable"]),
-    // The YAML reader and the embedded spec files, off the path of static binaries.
-    .target(
-      name: "ReferenceSpecs",
-      dependencies: ["Reference", .product(name: "Yams", package: "Yams")],
-      resources: [.embedInCode("Formats")]
-    ),
+    // The reader of the spec files, and the files themselves.
+    .target(name: "ReferenceSpecs", dependencies: ["Reference"], resources: [.embedInCode("Formats")]),
 
     // Witness: the generic algorithms and one file per format.
     .target(name: "GenericPT", dependencies: ["PageTable"]),
@@ -100,9 +96,12 @@ let package = Package(
         "Machine", "Kernel", "Walk", "Compare", "PageTable", "Reference", "ReferenceSpecs", "TAP",
       ]
     ),
+    // What must be done before the Swift runtime starts, in C.
+    .target(name: "CStart"),
     .executableTarget(
       name: "ptkit",
       dependencies: [
+        "CStart",
         "LibraryTarget", "Machine", "Kernel", "Walk", "Lab",
         "PageTable", "Reference", "ReferenceSpecs", "GenericPT", "LegacyPT", "Simulator", "Conformance",
         "Selftests", "Benchmarks", "Compare", "TAP",
@@ -111,7 +110,10 @@ let package = Package(
     ),
 
     .testTarget(name: "PageTableTests", dependencies: ["PageTable"]),
-    .testTarget(name: "ReferenceTests", dependencies: ["Reference", "ReferenceSpecs"]),
+    // Yams, which knows all of YAML, is there to compare the reader of the spec files with.
+    .testTarget(
+      name: "ReferenceTests",
+      dependencies: ["Reference", "ReferenceSpecs", .product(name: "Yams", package: "Yams")]),
     .testTarget(name: "GenericPTTests", dependencies: ["GenericPT", "Simulator"]),
     .testTarget(name: "LegacyPTTests", dependencies: ["LegacyPT", "Simulator", "PageTable"]),
     .testTarget(name: "SimulatorTests", dependencies: ["Simulator"]),
@@ -143,7 +145,7 @@ let package = Package(
       name: "WalkTests",
       dependencies: ["Walk", "PageTable", "Reference", "ReferenceSpecs", "Conformance", "Simulator"]),
     .testTarget(name: "LabTests", dependencies: ["Lab", "Kernel", "Machine", "Walk"]),
-    .testTarget(name: "CommandLineTests", dependencies: ["ptkit"]),
+    .testTarget(name: "CommandLineTests", dependencies: ["ptkit", "TAP"]),
   ],
   swiftLanguageModes: [.v6]
 )

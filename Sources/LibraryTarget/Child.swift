@@ -16,6 +16,7 @@ struct Child: ~Copyable {
   ///
   /// - Parameter preload: what the dynamic linker loads first; the runtime of a sanitizer.
   init(_ arguments: [String], input: [String], page: Int32, preload: String?) throws {
+    if let error = LibraryError.ofThisBinary { throw error }
     var stream: (read: Int32, write: Int32) = (-1, -1)
     var errors: (read: Int32, write: Int32) = (-1, -1)
     stream = try Self.pipe()

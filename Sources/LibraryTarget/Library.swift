@@ -9,6 +9,18 @@ public struct LibraryError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
 
   init(_ description: String) { self.description = description }
+
+  /// Why this binary loads no library at all; nil where it does.
+  public static var ofThisBinary: LibraryError? {
+    #if PTKIT_STATIC
+      isStatic
+    #else
+      nil
+    #endif
+  }
+
+  static let isStatic = LibraryError(
+    "this ptkit is a static binary, which loads no library: `make build` makes one that does")
 }
 
 /// Whose results a library's operations show (`behaviour` in ptkit.h).
@@ -52,15 +64,9 @@ public final class Library: @unchecked Sendable {
   ///
   /// - Throws: `LibraryError` that says what is wrong with it.
   public init(path: String) throws {
-    // A name without slash would be searched for in the system's folders.
-    guard let handle = dlopen(path.contains("/") ? path : "./\(path)", RTLD_NOW | RTLD_LOCAL) else {
-      throw LibraryError(dlerror().map { String(cString: $0) } ?? "\(path) cannot be loaded")
-    }
-    guard let symbol = dlsym(handle, "ptkit_implementation") else {
-      throw LibraryError("\(path) does not export ptkit_implementation(); see include/ptkit.h")
-    }
+    let entry = try Self.entry(path)
     let version = UInt32(PTKIT_ABI_VERSION)
-    guard let table = unsafeBitCast(symbol, to: Entry.self)(version) else {
+    guard let table = entry(version) else {
       throw LibraryError("\(path) does not speak version \(version) of ptkit.h")
     }
     functions = Self.copy(table, size: table.pointee.size, empty: ptkit_implementation())
@@ -72,6 +78,21 @@ public final class Library: @unchecked Sendable {
     else { throw LibraryError("\(path) lacks one of create, destroy, map, unmap, sync, iova_to_phys, roots") }
     name = functions.name.map { String(cString: $0) } ?? path
     formats = try Self.formats(functions, path)
+  }
+
+  private static func entry(_ path: String) throws -> Entry {
+    #if PTKIT_STATIC
+      throw LibraryError.isStatic
+    #else
+      // A name without slash would be searched for in the system's folders.
+      guard let handle = dlopen(path.contains("/") ? path : "./\(path)", RTLD_NOW | RTLD_LOCAL) else {
+        throw LibraryError(dlerror().map { String(cString: $0) } ?? "\(path) cannot be loaded")
+      }
+      guard let symbol = dlsym(handle, "ptkit_implementation") else {
+        throw LibraryError("\(path) does not export ptkit_implementation(); see include/ptkit.h")
+      }
+      return unsafeBitCast(symbol, to: Entry.self)
+    #endif
   }
 
   private static func formats(_ functions: ptkit_implementation, _ path: String) throws -> [LibraryFormat] {

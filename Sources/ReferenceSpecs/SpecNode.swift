@@ -2,48 +2,45 @@
 
 import PageTable
 import Reference
-import Yams
 
 /// A part of a specification file, with what is needed to say where it stands.
 struct SpecNode {
-  let node: Node
+  let tree: SpecTree
   let file: String
 
-  var line: Int { node.mark?.line ?? 0 }
+  var line: Int { tree.line }
 
   func error(_ message: String) -> SpecError { SpecError(file: file, line: line, message) }
 
   /// What the node is, for messages.
   private var found: String {
-    switch node {
-    case .scalar(let scalar): "'\(scalar.string)'"
+    switch tree.content {
+    case .scalar(let text): "'\(text)'"
     case .mapping: "a mapping"
-    case .sequence: "a list"
-    case .alias: "an alias"
+    case .list: "a list"
     }
   }
 
   /// The text of a scalar.
   func text(_ what: String) throws -> String {
-    guard case .scalar(let scalar) = node else { throw error("expected \(what), found \(found)") }
-    return scalar.string
+    guard case .scalar(let text) = tree.content else { throw error("expected \(what), found \(found)") }
+    return text
   }
 
   /// The elements of a list.
   func list(_ what: String) throws -> [SpecNode] {
-    guard case .sequence(let sequence) = node else { throw error("expected \(what), a list, found \(found)") }
-    return sequence.map { SpecNode(node: $0, file: file) }
+    guard case .list(let elements) = tree.content else {
+      throw error("expected \(what), a list, found \(found)")
+    }
+    return elements.map { SpecNode(tree: $0, file: file) }
   }
 
   /// The pairs of a mapping, in the file's order.
   func pairs(_ what: String) throws -> [(key: String, keyLine: Int, value: SpecNode)] {
-    guard case .mapping(let mapping) = node else {
+    guard case .mapping(let pairs) = tree.content else {
       throw error("expected \(what), a mapping, found \(found)")
     }
-    return try mapping.map { key, value in
-      let name = SpecNode(node: key, file: file)
-      return (try name.text("a key"), name.line, SpecNode(node: value, file: file))
-    }
+    return pairs.map { ($0.key, $0.keyLine, SpecNode(tree: $0.value, file: file)) }
   }
 
   /// The values of a mapping with the keys `known`.

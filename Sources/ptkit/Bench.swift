@@ -3,7 +3,8 @@
 import ArgumentParser
 import Benchmarks
 import Conformance
-import Foundation
+import FoundationEssentials
+import Glibc
 import PageTable
 import ReferenceSpecs
 import TAP
@@ -74,8 +75,8 @@ struct Bench: ParsableCommand {
         report.stress.append(row)
       }
     }
-    let path = golden ?? ProcessInfo.processInfo.environment["PTKIT_GOLDEN"] ?? "Golden"
-    if golden != nil || FileManager.default.fileExists(atPath: path) {
+    let path = golden ?? getenv("PTKIT_GOLDEN").map { String(cString: $0) } ?? "Golden"
+    if golden != nil || access(path, F_OK) == 0 {
       report.golden = try GoldenBenchmark.run(paths: [path], library: .embedded)
     }
     try put(report, report.lines)

@@ -17,6 +17,7 @@ struct KernelTree {
 
   /// Builds what has changed; a library each, also for those that could not be built.
   func parts(seed: UInt64, callLimit: Double) throws -> [LibraryPart] {
+    if let error = LibraryError.ofThisBinary { throw InputError("\(error)") }
     let script = try file("cached")
     ErrorStream.put("building the page-table code of \(path)\n")
     var arguments = formats.map { ["--formats=\($0)"] } ?? []

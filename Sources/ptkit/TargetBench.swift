@@ -2,7 +2,7 @@
 
 import Benchmarks
 import Conformance
-import Foundation
+import FoundationEssentials
 import LibraryTarget
 import PageTable
 import ReferenceSpecs
@@ -64,7 +64,7 @@ struct TargetBench {
       return
     }
     // Of clang, where its sources came from is left out.
-    let name = first.range(of: " (http").map { first[..<$0.lowerBound] } ?? first
+    let name = first.firstRange(of: " (http").map { first[..<$0.lowerBound] } ?? first
     let flags = ["-O2"] + (options ?? "").split(separator: " ").map(String.init)
     report.builds.append(.init(name: compiler, detail: "\(name), \(flags.joined(separator: " "))"))
     let (libraries, failures) = try tree.benchLibraries(compiler: compiler)
@@ -153,6 +153,7 @@ extension KernelTree {
   func benchLibraries(compiler: String) throws -> (
     libraries: [(String, String)], failures: [(String, String)]
   ) {
+    if let error = LibraryError.ofThisBinary { throw InputError("\(error)") }
     let script = try file("cached")
     ErrorStream.put("building the page-table code of \(path) with \(compiler)\n")
     var arguments = formats.map { ["--formats=\($0)"] } ?? []

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+
+/* start.c has nothing to call: it runs before main(). */
