@@ -39,8 +39,8 @@ struct Run {
     process.environment = variables.merging(environment) { $1 }
     process.currentDirectoryURL = folder ?? scratch.folder
     process.standardInput = FileHandle.nullDevice
-    process.standardOutput = try FileHandle(forWritingTo: output)
-    process.standardError = try FileHandle(forWritingTo: errors)
+    process.standardOutput = try appending(to: output)
+    process.standardError = try appending(to: errors)
     try process.run()
     process.waitUntilExit()
     // A signal is no status; none of the programs may end by one.
@@ -48,6 +48,15 @@ struct Run {
     return Run(
       status: process.terminationStatus, output: try String(contentsOf: output, encoding: .utf8),
       errors: try String(contentsOf: errors, encoding: .utf8))
+  }
+}
+
+extension Run {
+  /// A file to add to: programs that open /dev/stdout once more, as kselftest's runner does, would overwrite what is there.
+  private static func appending(to file: URL) throws -> FileHandle {
+    let descriptor = open(file.path, O_WRONLY | O_APPEND | O_CLOEXEC)
+    try #require(descriptor >= 0)
+    return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
   }
 }
 
