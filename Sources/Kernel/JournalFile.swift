@@ -18,7 +18,6 @@ public final class JournalFile {
   public let path: String
   private var descriptor: Int32 = -1
   private var count = 0
-  private var madeFolder = false
   static let firstLine = "ptkit journal 1"
 
   /// A new journal.
@@ -58,7 +57,7 @@ public final class JournalFile {
 
   /// Makes the file, which only its user can write, and its folder where that is missing.
   private func create() throws(JournalError) {
-    if let folder { madeFolder = mkdir(folder, 0o700) == 0 }
+    if let folder { mkdir(folder, 0o700) }
     let flags = O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW
     descriptor = open(path, flags, 0o600)
     guard descriptor >= 0 else {
@@ -121,8 +120,8 @@ public final class JournalFile {
     unlink(path)
     close(descriptor)
     descriptor = -1
-    // The folder goes, too, where a journal made it and it is empty.
-    if madeFolder, let folder { rmdir(folder) }
+    // The folder of the default place goes, too, when it is empty.
+    if let folder, folder.hasSuffix("/ptkit") { rmdir(folder) }
   }
 
   private func write(_ text: String) throws(JournalError) {

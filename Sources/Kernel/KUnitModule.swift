@@ -26,6 +26,8 @@ struct KUnitModule {
       throw interruption
     } catch let skip as KernelSkip {
       result = TAPResult(Self.name(of: module), .skip, reason: skip.reason.rawValue, details: [skip.detail])
+    } catch let failure as KernelFailure {
+      result = TAPResult(Self.name(of: module), .error, details: failure.details)
     } catch {
       result = TAPResult(Self.name(of: module), .error, details: ["\(error)"])
     }
@@ -42,7 +44,6 @@ struct KUnitModule {
     if state == .missing { try context.modules.require(module.name, inserts: false) }
     try context.satisfy(.root)
     try context.modules.require("kunit", inserts: context.options.loadsModules)
-    try requireEnabled()
     let log = KernelLog(machine: context.machine)
     let isInserted = !state.isPresent && context.options.loadsModules
     let isLogged = isInserted ? (try? log.begin()) != nil : false
@@ -53,19 +54,11 @@ struct KUnitModule {
     guard isLogged else {
       throw KernelSkip(
         .kernel,
-        "\(module.name) was in the kernel before, and its results are not in debugfs (CONFIG_KUNIT_DEBUGFS)")
+        "\(module.name) was in the kernel before, and its results are not in debugfs: CONFIG_KUNIT_DEBUGFS is off, or KUnit is"
+      )
     }
-    let text = try log.end()
-    let results = try convert(text, "the kernel's log")
+    let results = try fromLog(log.end())
     return (results, ["\(results.count) results, read from the kernel's log"])
-  }
-
-  /// The kernel's command line can keep modules from running their tests (kunit.enable=0).
-  private func requireEnabled() throws {
-    let path = "/sys/module/kunit/parameters/enable"
-    if let value = try? context.machine.line(of: path), value == "N" || value == "0" {
-      throw KernelSkip(.kernel, "KUnit is off: \(path) is \(value)")
-    }
   }
 
   /// The results of the module's suites in debugfs; nil where there are none.
@@ -88,9 +81,17 @@ struct KUnitModule {
     return merge.results.map(Self.stable)
   }
 
-  private func convert(_ text: String, _ source: String) throws -> [TAPResult] {
+  /// The results in what the kernel wrote while the module was inserted.
+  private func fromLog(_ text: String) throws -> [TAPResult] {
+    if text.contains("kunit: disabled") {
+      throw KernelSkip(.kernel, "KUnit is off: kunit.enable=0, or CONFIG_KUNIT_DEFAULT_ENABLED is off")
+    }
     var merge = TAPMerge()
-    merge.add(try KTAPReader.read(text, file: source), prefix: "kernel.kunit")
+    do {
+      merge.add(try KTAPReader.read(text, file: "the kernel's log"), prefix: "kernel.kunit")
+    } catch {
+      throw KernelFailure(details: ["\(error)"] + text.split(separator: "\n").prefix(10).map(String.init))
+    }
     return merge.results.map(Self.stable)
   }
 

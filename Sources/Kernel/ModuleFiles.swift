@@ -49,12 +49,14 @@ public final class ModuleFiles: ModuleSource {
     ModuleOrder.dependencies(of: module) { index.files[$0]?.needs ?? [] }
   }
 
-  public func insert(_ module: String) throws {
+  public func insert(_ module: String, parameters: String) throws {
     guard let file = index.files[module]?.path else {
       throw KernelSkip(.module, "\(folder) has no module \(module)")
     }
     do {
-      try machine.insertModule(file: file, parameters: KernelCommandLine.parameters(of: module, on: machine))
+      let own = KernelCommandLine.parameters(of: module, on: machine)
+      let all = [parameters, own].filter { !$0.isEmpty }.joined(separator: " ")
+      try machine.insertModule(file: file, parameters: all)
     } catch {
       guard ModuleCompression(file: file) != nil, [ENOEXEC, EOPNOTSUPP, EINVAL].contains(error.number) else {
         throw error

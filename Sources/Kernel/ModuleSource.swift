@@ -10,8 +10,9 @@ public protocol ModuleSource: AnyObject {
   /// The modules that one needs inserted before itself, in that order; whatever state they are in.
   func dependencies(of module: String) throws -> [String]
 
-  /// Inserts one module, and nothing that it needs, with the parameters that the kernel's command line has for it.
-  func insert(_ module: String) throws
+  /// Inserts one module, and nothing that it needs. After `parameters` it gets those that the kernel's command line has for
+  /// it, which so have the last word.
+  func insert(_ module: String, parameters: String) throws
 }
 
 /// Where a module is.

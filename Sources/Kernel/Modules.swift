@@ -67,8 +67,9 @@ public final class Modules {
     case .missing: throw KernelSkip(.module, "\(module) needs \(name), which is missing")
     case .available: break
     }
+    let parameters = NeededModule.all.first { $0.name == name }?.parameters ?? ""
     do {
-      try journal.make(.module(name), isAtomic: true) { try source.insert(name) }
+      try journal.make(.module(name), isAtomic: true) { try source.insert(name, parameters: parameters) }
       return true
     } catch let error as MachineError {
       // Another process was faster; then it is not ours to remove.

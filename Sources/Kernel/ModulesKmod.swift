@@ -56,9 +56,11 @@
       }
     }
 
-    public func insert(_ module: String) throws {
+    public func insert(_ module: String, parameters: String) throws {
       try with(module) { handle in
-        let result = kmod_module_insert_module(handle, 0, kmod_module_get_options(handle))
+        let own = kmod_module_get_options(handle).map { String(cString: $0) } ?? ""
+        let all = [parameters, own].filter { !$0.isEmpty }.joined(separator: " ")
+        let result = kmod_module_insert_module(handle, 0, all)
         guard result >= 0 else { throw MachineError.refused(call: "insert \(module)", error: -result) }
       }
     }

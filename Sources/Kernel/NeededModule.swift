@@ -8,6 +8,8 @@ public struct NeededModule: Hashable, Sendable {
   public var option: String
   /// What it is wanted for.
   public var purpose: String
+  /// What it is inserted with.
+  public var parameters = ""
   /// The KUnit suites in it, globs of names; none for a module without tests.
   public var suites: [String] = []
 
@@ -26,7 +28,10 @@ public struct NeededModule: Hashable, Sendable {
     NeededModule(
       name: "iommufd", option: "CONFIG_IOMMUFD",
       purpose: "mapping through /dev/iommu; with CONFIG_IOMMUFD_TEST, its mock domain"),
-    NeededModule(name: "kunit", option: "CONFIG_KUNIT", purpose: "runs the kernel's own unit tests"),
+    // Whoever inserts it wants tests to run, also where CONFIG_KUNIT_DEFAULT_ENABLED is off.
+    NeededModule(
+      name: "kunit", option: "CONFIG_KUNIT", purpose: "runs the kernel's own unit tests",
+      parameters: "enable=1"),
     NeededModule(
       name: "iommu_pt_kunit_test", option: "CONFIG_IOMMU_PT_KUNIT_TEST",
       purpose: "KUnit suites of generic_pt", suites: ["*_fmt_test", "*_iommu_test"]),

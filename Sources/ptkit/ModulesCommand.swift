@@ -41,7 +41,7 @@ struct ModulesCommand: ParsableCommand {
       guard load, case .available = state, interruption.isQuiet else { continue }
       do {
         let inserted = try modules.load(module.name)
-        print("  inserted \(inserted.isEmpty ? "already" : inserted.joined(separator: ", "))")
+        print(inserted.isEmpty ? "  inserted before" : "  inserted \(inserted.joined(separator: ", "))")
       } catch {
         isFailed = true
         print("  \(error)")

@@ -17,8 +17,8 @@ struct RestoreCommand: ParsableCommand {
       their drivers back, counts of huge pages their values, and what was mounted is taken off. What is as it was already is \
       left alone.
 
-      Example: sudo ptkit restore
-      Example: sudo ptkit restore /tmp/run.journal
+      Example: ptkit restore
+      Example: ptkit restore /tmp/run.journal
       """)
 
   @Argument(help: "The journal; that of the default place when left out.", completion: .file())

@@ -7,7 +7,7 @@ import Testing
 struct UsageTests {
   static let commands = [
     ["formats"], ["encode"], ["decode"], ["image"], ["golden"], ["golden", "check"], ["golden", "propose"],
-    ["selftest"], ["stress"], ["bench"], ["tap"],
+    ["selftest"], ["stress"], ["bench"], ["tap"], ["modules"], ["restore"],
   ]
 
   @Test("every command has help with an example", arguments: commands)

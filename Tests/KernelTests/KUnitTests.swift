@@ -49,15 +49,8 @@ struct KUnitTests {
 
   @Test("without results in debugfs the kernel's log is read, between two lines of ours")
   func log() throws {
-    host.kernel.fileSystems = [:]
-    let log = FakeKernelLog(["an old line", "    ok 1 old_test"])
-    host.machine.devices["/dev/kmsg"] = { log }
-    host.kernel.onInsert["iommu_pt_kunit_test"] = {
-      for line in FakeHost.results.split(separator: "\n") { log.records.append("6,9,1,-;\(line)\n") }
-    }
-    host.machine.onWrite = { log.take($0, $1) }
-    host.machine.onRead = { log.next($0) }
-    let found = try results(host.context(KernelOptions(loadsModules: true)))
+    let found = try logged(
+      FakeHost.results.split(separator: "\n").map(String.init), before: ["an old line", "    ok 1 old_test"])
     #expect(found.count == 4)
     #expect(found.first?.details == ["3 results, read from the kernel's log"])
     #expect(found.allSatisfy { !$0.name.contains("old_test") })
@@ -71,14 +64,36 @@ struct KUnitTests {
       return found.first?.reason
     }
     #expect(try reason(KernelOptions()) == "module not loaded")
-    host.machine["/sys/module/kunit/parameters/enable"] = "N\n"
-    #expect(try reason() == "not supported by the kernel")
-    host.machine["/sys/module/kunit/parameters/enable"] = nil
     host.machine["/proc/self/status"] = "Uid:\t7\t7\t7\t7\n"
     #expect(try reason() == "needs root")
     host.machine.remove("/lib/modules")
     #expect(try reason() == "module not available")
     #expect(host.machine.log == [])
+  }
+
+  /// A run whose results are in the log alone.
+  private func logged(_ lines: [String], before: [String] = []) throws -> [TAPResult] {
+    host.kernel.fileSystems = [:]
+    let log = FakeKernelLog(before)
+    host.machine.devices["/dev/kmsg"] = { log }
+    host.kernel.onInsert["iommu_pt_kunit_test"] = { log.records += lines.map { "6,9,1,-;\($0)\n" } }
+    host.machine.onWrite = { log.take($0, $1) }
+    host.machine.onRead = { log.next($0) }
+    return try results(host.context(KernelOptions(loadsModules: true)))
+  }
+
+  @Test("KUnit that is off is a skip")
+  func noResults() throws {
+    let off = try logged(["kunit: disabled"])
+    #expect(off.count == 1 && off.first?.reason == "not supported by the kernel")
+    #expect(off.first?.details.first?.contains("kunit.enable=0") == true)
+  }
+
+  @Test("a log without results is an error that shows it")
+  func noTAP() throws {
+    let found = try logged(["something else"])
+    #expect(found.count == 1 && found.first?.outcome == .error)
+    #expect(found.first?.details.contains("something else") == true)
   }
 
   @Test("records of the log are their messages")

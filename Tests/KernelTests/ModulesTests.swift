@@ -112,6 +112,13 @@ struct ModulesTests {
       "ro vfio_iommu_type1.allow_unsafe_interrupts=1 vfio-pci.ids=1:2 x.vfio=3\n"
     try modules.load("vfio_iommu_type1")
     #expect(host.machine.log.last == "insert vfio_iommu_type1 allow_unsafe_interrupts=1")
+    // The command line has the last word.
+    host.machine["/lib/modules/7.2.4-fake/modules.builtin"] = ""
+    host.machine["/proc/cmdline"] = "kunit.enable=0\n"
+    host.kernel.addModule("kunit")
+    let source = ModuleFiles(machine: host.machine, release: host.machine.release)
+    try Modules(source: source, journal: journal).load("kunit")
+    #expect(host.machine.log.last == "insert kunit enable=1 enable=0")
   }
 
   @Test("a module in use cannot be removed, is told, and stays in the journal")
@@ -152,7 +159,7 @@ struct ModulesTests {
       let source = try KmodModules()
       #expect(try source.state(of: "ptkit_no_such_module") == .missing)
       #expect(try source.dependencies(of: "ptkit_no_such_module") == [])
-      #expect(throws: MachineError.self) { try source.insert("ptkit_no_such_module") }
+      #expect(throws: MachineError.self) { try source.insert("ptkit_no_such_module", parameters: "") }
     }
   #endif
 }
