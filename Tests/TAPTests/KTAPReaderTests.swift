@@ -52,6 +52,8 @@ import Testing
       ok 2 b
 
       1..x
+      1..4 lanes
+      TAP version of a friend
       """
     let stream = try stream(noisy)
     #expect(stream.results.map(\.name) == ["a", "b"] && stream.isSuccess)
@@ -87,6 +89,14 @@ import Testing
   @Test func aPlanOfAnySizeIsNoTrouble() throws {
     let results = try KTAPReader.read("1..9223372036854775807\nok 1 a\n").results()
     #expect(results.count == 1002 && results.last?.name == "missing_results")
+  }
+
+  @Test func anyDepthIsNoTrouble() throws {
+    let signs = String(repeating: "#", count: 10_000)
+    let stairs = (0..<400).map { String(repeating: " ", count: $0) + "1..1\n" }.joined()
+    for text in [signs + " ok 1 a\n1..0\n", String(repeating: "# ", count: 5000) + "1..1\n1..0\n", stairs] {
+      #expect(try !KTAPReader.read(text).results().isEmpty)
+    }
   }
 
   @Test func plansMayComeLastOrNotAtAll() throws {
