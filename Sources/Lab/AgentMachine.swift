@@ -9,6 +9,8 @@ public final class AgentMachine: Machine {
   /// Seconds that a call may take, and those of one that repeats others.
   public var callLimit = 120.0
   public var sweepLimit = 600.0
+  /// Seconds that a module may take to be inserted: the tests in it run then, minutes long in an emulated machine.
+  public var insertLimit = 1800.0
   /// What goes in one request without more than the guest's terminal can hold, and comes back in one answer, in bytes.
   private let partOfRequest = 2048
   private let partOfAnswer = 32768
@@ -180,7 +182,8 @@ public final class AgentMachine: Machine {
   // MARK: The kernel
 
   public func insertModule(file: String, parameters: String) throws(MachineError) {
-    _ = try ask(AgentRequest(.insertModule).with(file).with(parameters), "finit_module \(file)")
+    let request = AgentRequest(.insertModule).with(file).with(parameters)
+    _ = try Self.check(try answer(request, seconds: insertLimit), "finit_module \(file)")
   }
 
   public func removeModule(_ name: String) throws(MachineError) {
