@@ -47,6 +47,7 @@ public struct LabGuest: Sendable {
     -> VirtualMachine
   {
     let files = try files(without: excluded)
+    let log = log + (excluded.isEmpty ? "" : ".without")
     var plan = VirtualMachine.Plan(
       emulator: emulator, options: row.options, kernel: image.file, files: files,
       words: row.words + ["panic=-1", "quiet"], log: log)

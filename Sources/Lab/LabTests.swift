@@ -15,9 +15,11 @@ enum LabTests {
     // Debian's kernels have no iommufd; a developer's may.
     case .vfio: mapping.kinds = options.kernel == nil ? [.vfio] : [.vfio, .iommufd, .mock]
     }
+    let tests = MapperTests.all(mapping)
+    let proofs = options.proves && row.mapper == .vfio ? [missingModule(Array(tests.prefix(3)))] : []
     // As their KUnit.
     let kunit = options.kernel == nil ? [] : KernelTest.kunit.map(LabTest.init)
-    return [boot] + MapperTests.all(mapping).map(LabTest.init) + LabWalk.Check.allCases.map(walk) + kunit + [
+    return [boot] + tests.map(LabTest.init) + LabWalk.Check.allCases.map(walk) + kunit + proofs + [
       kernelLog, powerOff,
     ]
   }
@@ -39,6 +41,24 @@ enum LabTests {
       let lines = try walk.outcome(check)
       bench.figures.pages = walk.pages
       return lines
+    }
+  }
+
+  /// The proof that tests are skipped, and do not pass, where a module is missing: in a machine of its own.
+  private static func missingModule(_ tests: [KernelTest]) -> LabTest {
+    LabTest("proof.missing_module", phase: "proof") { bench in
+      let machine = try bench.guest.start(without: ["vfio-iommu-type1"]) { _ in }
+      defer { machine.powerOff() }
+      let options = KernelOptions(loadsModules: true, bindings: [bench.row.device])
+      let context = try KernelContext(machine: machine.machine, options: options)
+      return try tests.flatMap { test in
+        let result = try test.result(in: context)
+        guard result.outcome == .skip, result.reason == KernelSkipReason.module.rawValue else {
+          throw KernelFailure(
+            details: ["\(test.name): expected a skip, found \(result.outcome)"] + result.details)
+        }
+        return ["\(test.name) # SKIP \(KernelSkipReason.module.rawValue)"] + result.details
+      }
     }
   }
 

@@ -30,6 +30,9 @@ struct LabCommand: ParsableCommand {
   @Flag(help: "With --list: the tests.")
   var tests = false
 
+  @Flag(help: "Prove, too, that tests are skipped where a module is missing: one more boot for each row.")
+  var proofs = false
+
   @Option(help: "Machines at a time.")
   var jobs = 2
 
@@ -85,6 +88,7 @@ struct LabCommand: ParsableCommand {
         stressSpace: stress,
         reference: { try SpecificationLibrary.embedded.format(FormatList.configuration($0)) }))
     options.kernel = try kernel.map { path in try KernelImage(file: path, modules: modules) }
+    options.proves = proofs
     options.findings = try KernelFinding.ofRunningKernels()
     options.names = only?.split(separator: ",").map(String.init) ?? []
     let run = LabRun(chosen, in: folder, options)
