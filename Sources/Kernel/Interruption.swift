@@ -51,6 +51,8 @@ public final class Interruption {
     }
     Glibc.signal(signal, SIG_DFL)
     raise(signal)
+    // Whoever started this process may have blocked it, too, as threads of libdispatch do.
+    sigdelset(&previous, signal)
     pthread_sigmask(SIG_SETMASK, &previous, nil)
   }
 
