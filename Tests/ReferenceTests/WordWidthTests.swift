@@ -65,14 +65,14 @@ struct WordWidthTests {
       - { bits: 0,     name: XN, encode: noexec }
       protection: { read: 1, write: AP2 == 0, noexec: XN }
     faults:
-      input: &fault { name: translation fault, code: 5, text: fault }
-      absent: *fault
-      malformed: *fault
-      reserved: *fault
-      address_size: *fault
-      permission: *fault
-      disagreement: *fault
-      memory: *fault
+      input: { name: translation fault, code: 5, text: fault }
+      absent: { name: translation fault, code: 5, text: fault }
+      malformed: { name: translation fault, code: 5, text: fault }
+      reserved: { name: translation fault, code: 5, text: fault }
+      address_size: { name: translation fault, code: 5, text: fault }
+      permission: { name: translation fault, code: 5, text: fault }
+      disagreement: { name: translation fault, code: 5, text: fault }
+      memory: { name: translation fault, code: 5, text: fault }
     """
 
   private func format() throws -> ReferenceFormat {
