@@ -68,7 +68,10 @@ public final class KernelRun {
   }
 
   private static func canMeanKUnit(_ pattern: String) -> Bool {
-    pattern == "kernel" || pattern.hasPrefix("kernel.kunit") || pattern.contains { "*?".contains($0) }
+    let beginning = pattern.prefix { !"*?".contains($0) }
+    if beginning.count == pattern.count, pattern == "kernel" { return true }
+    return beginning.hasPrefix("kernel.kunit")
+      || beginning.count < pattern.count && "kernel.kunit".hasPrefix(beginning)
   }
 
   /// The result of a point: of a test that runs now, or of one that has run in the kernel.
