@@ -68,6 +68,9 @@ public final class KernelContext {
   /// The user that the process on the machine runs as; 0 is root.
   public var user: Int {
     get throws {
+      guard machine.isThere("/proc/self/status") else {
+        throw KernelSkip(.file, "there is no /proc/self/status: mount /proc")
+      }
       let status = try machine.text(of: "/proc/self/status")
       let line = status.split(separator: "\n").first { $0.hasPrefix("Uid:") }
       // Real, effective, saved, file system: the effective one counts.
