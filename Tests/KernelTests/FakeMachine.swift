@@ -254,24 +254,7 @@ final class FakeMachine: Machine {
   }
 
   func sweep(_ steps: [SweepStep], count: UInt64) throws(MachineError) -> SweepResult {
-    for round in 0..<count {
-      for (index, step) in steps.enumerated() {
-        var bytes = step.bytes
-        bytes.add(step.stride &* round, at: step.movingOffset)
-        var argument = ControlArgument.bytes(bytes)
-        do {
-          _ = try control(step.descriptor, step.request, &argument)
-        } catch {
-          let failure = SweepFailure(step: index, error: error.number ?? EIO)
-          return SweepResult(rounds: round, failure: failure, nanoseconds: 0)
-        }
-        guard let expected = step.expected, case .bytes(let found) = argument else { continue }
-        guard found.word(at: expected.offset) == expected.value else {
-          return SweepResult(rounds: round, failure: SweepFailure(step: index, error: 0), nanoseconds: 0)
-        }
-      }
-    }
-    return SweepResult(rounds: count, nanoseconds: count)
+    sweepByCalls(steps, count: count)
   }
 }
 

@@ -178,24 +178,8 @@ final class FakeMappingMachine: Machine {
   func unmount(_ folder: String) throws(MachineError) { isDebugfsMounted = false }
 
   func sweep(_ steps: [SweepStep], count: UInt64) throws(MachineError) -> SweepResult {
-    for round in 0..<count {
-      for (index, step) in steps.enumerated() {
-        var bytes = step.bytes
-        bytes.add(step.stride &* round, at: step.movingOffset)
-        var argument = ControlArgument.bytes(bytes)
-        do {
-          _ = try control(step.descriptor, step.request, &argument)
-        } catch {
-          let failure = SweepFailure(step: index, error: error.number ?? EIO)
-          return SweepResult(rounds: round, failure: failure, nanoseconds: 0)
-        }
-        guard let expected = step.expected, case .bytes(var found) = argument else { continue }
-        if faults.contains(.sweepUnmapsLess), round == 7 { found.add(1, at: expected.offset) }
-        guard found.word(at: expected.offset) == expected.value else {
-          return SweepResult(rounds: round, failure: SweepFailure(step: index, error: 0), nanoseconds: 0)
-        }
-      }
+    sweepByCalls(steps, count: count) { round, found, offset in
+      if faults.contains(.sweepUnmapsLess), round == 7 { found.add(1, at: offset) }
     }
-    return SweepResult(rounds: count, nanoseconds: count * 1000)
   }
 }
