@@ -7,6 +7,8 @@ import Walk
 final class GuestMemory: MachineMemory {
   private let machine: VirtualMachine
   private var blocks: [UInt64: [UInt8]] = [:]
+  /// From the first byte to the last that was read; nil before the first read.
+  private(set) var span: ClosedRange<UInt64>?
   /// A command of the monitor takes as long for 64 KiB as for a word, and tables lie close to each other.
   private static let blockBytes: UInt64 = 1 << 16
 
@@ -28,6 +30,10 @@ final class GuestMemory: MachineMemory {
     if let known = blocks[start] { return known }
     let bytes = try machine.memory(at: start, count: Int(Self.blockBytes))
     blocks[start] = bytes
+    if bytes != nil {
+      let end = start + Self.blockBytes - 1
+      span = span.map { min($0.lowerBound, start)...max($0.upperBound, end) } ?? start...end
+    }
     return bytes
   }
 }

@@ -19,7 +19,8 @@ enum LabTests {
     let proofs = options.proves && row.mapper == .vfio ? [missingModule(Array(tests.prefix(3)))] : []
     // As their KUnit.
     let kunit = options.kernel == nil ? [] : KernelTest.kunit.map(LabTest.init)
-    return [boot] + tests.map(LabTest.init) + LabWalk.Check.allCases.map(walk) + kunit + proofs + [
+    // The walk comes first: while the guest has used little memory, tables lie close to each other, and the dump is small.
+    return [boot] + LabWalk.Check.allCases.map(walk) + tests.map(LabTest.init) + kunit + proofs + [
       kernelLog, powerOff,
     ]
   }

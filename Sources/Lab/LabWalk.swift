@@ -30,6 +30,9 @@ final class LabWalk {
   /// How the text of the tables' format begins.
   private let tables: String
   private var first: TableLook?
+  /// The memory in which the first look found all that it read. A dump is of no more than that: to write all of a guest's memory
+  /// to a file takes longer than all the other looks.
+  private var structures: ClosedRange<UInt64>?
   /// The pages of the first look.
   private(set) var pages: UInt64 = 0
 
@@ -42,6 +45,7 @@ final class LabWalk {
       throw LabError("'\(bench.row.iommu)' is no kind of IOMMU")
     }
     self.kind = kind
+    HeldMappings.reserveLargePages(bench.context)
     let mapper = try Self.mapper(bench)
     defer { mapper.close() }
     try HeldMappings.hold(
@@ -87,13 +91,16 @@ final class LabWalk {
 
   // MARK: Checks
 
-  private func look(_ mappings: [HeldMapping]) throws -> TableLook {
-    try TableLook(machine.registers(of: kind), GuestMemory(machine), device: device, expected: mappings)
+  private func look(_ mappings: [HeldMapping], in memory: GuestMemory? = nil) throws -> TableLook {
+    try TableLook(
+      machine.registers(of: kind), memory ?? GuestMemory(machine), device: device, expected: mappings)
   }
 
   private func seeBits(_ mappings: [HeldMapping]) throws -> [String] {
-    let look = try look(mappings)
+    let memory = GuestMemory(machine)
+    let look = try look(mappings, in: memory)
     first = look
+    structures = memory.span
     try look.seeEqual()
     let format = "\(look.comparison.format)"
     guard format.hasPrefix(tables) else {
@@ -113,15 +120,19 @@ final class LabWalk {
   }
 
   private func seeDump(_ mappings: [HeldMapping]) throws -> [String] {
+    guard let structures else { throw LabError("the tables could not be read") }
     let file = machine.file("dump")
-    try machine.monitor.dump(to: file)
+    try machine.monitor.dump(structures, to: file)
     defer { HostFile.remove(file) }
     // As a person has them who was sent a dump.
     let text = try machine.registers(of: kind).text
     let registers = try RegisterValues(kind, text: text, file: "registers")
     let look = try TableLook(registers, Dump.open(file), device: device, expected: mappings)
     try look.seeEqual()
-    return [look.summary]
+    return [
+      look.summary,
+      "memory from \(Numbers.hex(structures.lowerBound)) to \(Numbers.hex(structures.upperBound))",
+    ]
   }
 
   private func seeChangedBit(_ mappings: [HeldMapping]) throws -> [String] {

@@ -79,11 +79,17 @@ public final class QEMUMonitor {
       ])
   }
 
-  /// Writes all memory to a file of the host, as an ELF core.
-  public func dump(to file: String) throws(LabError) {
+  /// Writes the memory of a range of physical addresses to a file of the host, as an ELF core.
+  public func dump(_ range: ClosedRange<UInt64>, to file: String) throws(LabError) {
     limit = 300
     defer { limit = 60 }
-    try execute("dump-guest-memory", ["paging": .bool(false), "protocol": .text("file:\(file)")])
+    try execute(
+      "dump-guest-memory",
+      [
+        "paging": .bool(false), "protocol": .text("file:\(file)"),
+        "begin": .integer(Int64(bitPattern: range.lowerBound)),
+        "length": .integer(Int64(bitPattern: range.upperBound - range.lowerBound + 1)),
+      ])
   }
 
   /// Halts the processors, or lets them go on.
