@@ -5,7 +5,7 @@ import Reference
 
 /// The specification files of the kit, which are part of the binary.
 ///
-/// A file describes one format to a reader who has the manual beside it, in a part of YAML (`YAMLReader`):
+/// A file describes one format to a reader who has the manual beside it:
 ///
 /// | key | what it says |
 /// |---|---|

@@ -2,45 +2,48 @@
 
 import PageTable
 import Reference
+import Yams
 
 /// A part of a specification file, with what is needed to say where it stands.
 struct SpecNode {
-  let tree: SpecTree
+  let node: Node
   let file: String
 
-  var line: Int { tree.line }
+  var line: Int { node.mark?.line ?? 0 }
 
   func error(_ message: String) -> SpecError { SpecError(file: file, line: line, message) }
 
   /// What the node is, for messages.
   private var found: String {
-    switch tree.content {
-    case .scalar(let text): "'\(text)'"
+    switch node {
+    case .scalar(let scalar): "'\(scalar.string)'"
     case .mapping: "a mapping"
-    case .list: "a list"
+    case .sequence: "a list"
+    case .alias: "an alias"
     }
   }
 
   /// The text of a scalar.
   func text(_ what: String) throws -> String {
-    guard case .scalar(let text) = tree.content else { throw error("expected \(what), found \(found)") }
-    return text
+    guard case .scalar(let scalar) = node else { throw error("expected \(what), found \(found)") }
+    return scalar.string
   }
 
   /// The elements of a list.
   func list(_ what: String) throws -> [SpecNode] {
-    guard case .list(let elements) = tree.content else {
-      throw error("expected \(what), a list, found \(found)")
-    }
-    return elements.map { SpecNode(tree: $0, file: file) }
+    guard case .sequence(let sequence) = node else { throw error("expected \(what), a list, found \(found)") }
+    return sequence.map { SpecNode(node: $0, file: file) }
   }
 
   /// The pairs of a mapping, in the file's order.
   func pairs(_ what: String) throws -> [(key: String, keyLine: Int, value: SpecNode)] {
-    guard case .mapping(let pairs) = tree.content else {
+    guard case .mapping(let mapping) = node else {
       throw error("expected \(what), a mapping, found \(found)")
     }
-    return pairs.map { ($0.key, $0.keyLine, SpecNode(tree: $0.value, file: file)) }
+    return try mapping.map { key, value in
+      let name = SpecNode(node: key, file: file)
+      return (try name.text("a key"), name.line, SpecNode(node: value, file: file))
+    }
   }
 
   /// The values of a mapping with the keys `known`.

@@ -1,15 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import Reference
+import Yams
 
 /// Reads a specification file.
 struct SpecReader {
   private let root: SpecNode
 
-  /// - Throws: `SpecError` when the text is not YAML, or more of it than a specification needs.
+  /// - Throws: `SpecError` when the text is not YAML.
   init(yaml: String, file: String) throws {
-    var reader = try YAMLReader(yaml, file: file)
-    root = SpecNode(tree: try reader.document(), file: file)
+    let composed: Node?
+    do {
+      composed = try Yams.compose(yaml: yaml)
+    } catch let error as YamlError {
+      throw Self.located(error, file)
+    }
+    guard let composed else { throw SpecError(file: file, line: 0, "expected a format, found nothing") }
+    root = SpecNode(node: composed, file: file)
+  }
+
+  private static func located(_ error: YamlError, _ file: String) -> SpecError {
+    switch error {
+    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+      .composer(_, let problem, let mark, _):
+      SpecError(file: file, line: mark.line, problem)
+    case .duplicatedKeysInMapping(let keys, let context):
+      SpecError(
+        file: file, line: context.mark.line, "keys given twice: \(keys.sorted().joined(separator: ", "))")
+    default:
+      SpecError(file: file, line: 0, "\(error)")
+    }
   }
 
   /// The whole specification.

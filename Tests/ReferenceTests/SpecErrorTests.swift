@@ -116,6 +116,17 @@ struct SpecErrorTests {
     #expect(throws: SpecError.self) { try ReferenceSpecs.parse(yaml: "- 1", file: "x.yaml") }
     #expect(throws: SpecError.self) { try ReferenceSpecs.parse(yaml: "\u{1}", file: "x.yaml") }
     #expect(throws: SpecError.self) { try ReferenceSpecs.parse(yaml: "? [a]\n: b", file: "x.yaml") }
+    #expect(throws: SpecError.self) { try ReferenceSpecs.parse(yaml: "a: *b", file: "x.yaml") }
+    #expect(throws: SpecError.self) { try ReferenceSpecs.parse(yaml: "a: &a [*a]", file: "x.yaml") }
+    let deep = String(repeating: "[", count: 100_000)
+    #expect(throws: SpecError.self) { try ReferenceSpecs.parse(yaml: deep, file: "x.yaml") }
+    // Each line has the line before it ten times.
+    let bomb = (1..<12).map { level in
+      "a\(level): &a\(level) ["
+        + Array(repeating: level == 1 ? "x" : "*a\(level - 1)", count: 10).joined(separator: ",")
+        + "]\n"
+    }
+    #expect(throws: SpecError.self) { try ReferenceSpecs.parse(yaml: bomb.joined(), file: "x.yaml") }
     let unknown = #expect(throws: SpecError.self) { try ReferenceSpecs.load(format: "amdv2") }
     #expect(unknown?.message.contains("did you mean amdv1") == true)
     let other = try TestConfigurations.parse("vtdss")
