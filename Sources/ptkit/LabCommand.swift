@@ -56,6 +56,7 @@ struct LabCommand: ParsableCommand {
 
   func validate() throws {
     guard (1...64).contains(jobs) else { throw ValidationError("--jobs takes 1 to 64") }
+    guard list || !tests else { throw ValidationError("--tests is for --list") }
     guard kernel != nil || modules == nil else { throw ValidationError("--modules is for --kernel") }
     guard stress >= 1 << 30 else { throw ValidationError("--stress takes 1G or more") }
   }
@@ -92,6 +93,11 @@ struct LabCommand: ParsableCommand {
     options.findings = try KernelFinding.ofRunningKernels()
     options.names = only?.split(separator: ",").map(String.init) ?? []
     let run = LabRun(chosen, in: folder, options)
+    let withoutRows = run.names.map { $0.split(separator: ".").dropFirst(2).joined(separator: ".") }
+    if let name = options.names.first(where: { name in !withoutRows.contains { $0.hasPrefix(name) } }) {
+      throw UsageError(
+        "no test of these rows begins with '\(name)'; 'ptkit lab --list --tests' has their names")
+    }
     if list {
       print((tests ? run.names : all.rows.map(\.listLine)).joined(separator: "\n"))
       return
@@ -132,6 +138,9 @@ struct LabCommand: ParsableCommand {
         var signal: Int32 = 0
         sigwait(&signals, &signal)
         LabRun.endAll()
+        let names = [SIGINT: "SIGINT", SIGTERM: "SIGTERM", SIGHUP: "SIGHUP"]
+        let line = Array("Bail out! \(names[signal] ?? "a signal") ends the run\n".utf8)
+        _ = write(1, line, line.count)
         _exit(128 + signal)
       }, nil)
   }
