@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+import FoundationEssentials
+
 /// QEMU's monitor, through its machine protocol (docs/interop/qmp-spec in QEMU's sources). To be used by one thread.
 public final class QEMUMonitor {
   private let socket: LocalSocket
@@ -9,44 +11,38 @@ public final class QEMUMonitor {
   /// Greets the monitor at the other end.
   init(_ socket: LocalSocket) throws(LabError) {
     self.socket = socket
-    let greeting = try message()
-    guard greeting["QMP"] != nil else {
-      throw LabError("QEMU's monitor greeted with \(greeting.line.prefix(100))")
-    }
+    let (greeting, line) = try message()
+    guard greeting.greeting != nil else { throw LabError("QEMU's monitor greeted with \(line)") }
     _ = try execute("qmp_capabilities")
   }
 
-  /// Runs a command and returns what it returns.
+  /// Runs a command.
+  ///
+  /// - Returns: the text that it returns; nil where it returns something else.
   @discardableResult
-  func execute(_ command: String, _ arguments: [String: JSONValue] = [:]) throws(LabError) -> JSONValue {
-    var request: [String: JSONValue] = ["execute": .text(command)]
-    if !arguments.isEmpty { request["arguments"] = .object(arguments) }
-    try socket.send(Array(JSONValue.object(request).line.utf8) + [0x0a])
+  func execute(_ command: String, _ arguments: [String: Argument] = [:]) throws(LabError) -> String? {
+    try socket.send(Self.request(command, arguments))
     while true {
-      let answer = try message()
-      if let result = answer["return"] { return result }
-      if let error = answer["error"] {
-        throw LabError("QEMU's \(command): \(error["desc"]?.text ?? error.line)")
-      }
-      // An event.
-      guard answer["event"] != nil else {
-        throw LabError("QEMU answered \(command) with \(answer.line.prefix(100))")
-      }
+      let (answer, line) = try message()
+      if let result = answer.result { return result.text }
+      if let error = answer.error { throw LabError("QEMU's \(command): \(error.desc)") }
+      guard answer.event != nil else { throw LabError("QEMU answered \(command) with \(line)") }
     }
   }
 
-  private func message() throws(LabError) -> JSONValue {
+  private func message() throws(LabError) -> (Message, line: String) {
     let line = try socket.receive(until: 0x0a, Deadline(seconds: limit))
+    let start = String(decoding: line.prefix(100), as: UTF8.self)
     do {
-      return try JSONReader.value(line)
-    } catch let error {
-      throw LabError("QEMU's monitor: \(error): \(String(decoding: line.prefix(100), as: UTF8.self))")
+      return (try JSONDecoder().decode(Message.self, from: Data(line)), start)
+    } catch {
+      throw LabError("QEMU's monitor: expected an object of JSON, found \(start)")
     }
   }
 
   /// Runs a command of the monitor for people, and returns what it prints.
   func people(_ command: String) throws(LabError) -> String {
-    try execute("human-monitor-command", ["command-line": .text(command)]).text ?? ""
+    try execute("human-monitor-command", ["command-line": .text(command)]) ?? ""
   }
 
   // MARK: Memory
@@ -97,4 +93,69 @@ public final class QEMUMonitor {
 
   /// Ends QEMU at once.
   func quit() throws(LabError) { try execute("quit") }
+}
+
+// MARK: Messages
+
+extension QEMUMonitor {
+  /// What a command is given.
+  enum Argument: Encodable {
+    case text(String)
+    case integer(Int64)
+    case bool(Bool)
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.singleValueContainer()
+      switch self {
+      case .text(let text): try container.encode(text)
+      case .integer(let number): try container.encode(number)
+      case .bool(let value): try container.encode(value)
+      }
+    }
+  }
+
+  private struct Request: Encodable {
+    var execute: String
+    var arguments: [String: Argument]?
+  }
+
+  /// A command on one line.
+  private static func request(_ command: String, _ arguments: [String: Argument]) throws(LabError) -> [UInt8]
+  {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    do {
+      let request = Request(execute: command, arguments: arguments.isEmpty ? nil : arguments)
+      return try Array(encoder.encode(request)) + [0x0a]
+    } catch {
+      throw LabError("\(command): \(error)")
+    }
+  }
+
+  /// What QEMU says: a greeting, an answer or an event.
+  private struct Message: Decodable {
+    /// Any value, of which only a text is looked at.
+    struct Value: Decodable {
+      var text: String?
+
+      init(from decoder: any Decoder) throws {
+        text = try? decoder.singleValueContainer().decode(String.self)
+      }
+    }
+
+    struct Failure: Decodable {
+      var desc: String
+    }
+
+    var greeting: Value?
+    var result: Value?
+    var error: Failure?
+    var event: String?
+
+    enum CodingKeys: String, CodingKey {
+      case greeting = "QMP"
+      case result = "return"
+      case error, event
+    }
+  }
 }

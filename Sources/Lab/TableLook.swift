@@ -40,7 +40,8 @@ struct TableLook {
       scan, of: device,
       with: expected.map {
         ExpectedMapping(
-          iova: $0.iova, physical: $0.physicalAddress, length: $0.length, read: $0.read, write: $0.write)
+          iova: $0.iova, physical: $0.physicalAddress, length: $0.length, read: $0.read, write: $0.write,
+          flags: Self.flags)
       }, limit: 1 << 20)
     let starts = scan.leaves.map(\.iova)
     for finding in comparison.findings {
@@ -52,6 +53,9 @@ struct TableLook {
       }
     }
   }
+
+  /// What mappings have beside permissions: VFIO and the kit's module ask for coherent memory and for nothing else.
+  private static let flags: Protection = .cache
 
   /// Whether a finding says no more than that a mapping for writes only permits reads.
   private static func isReadable(_ finding: Finding, _ leaf: ScannedLeaf, _ expected: [HeldMapping]) -> Bool {

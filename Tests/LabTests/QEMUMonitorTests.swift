@@ -56,7 +56,12 @@ private struct FakeMonitor {
   @Test func whatIsNoJSONIsRefused() throws {
     let fake = try FakeMonitor(Self.greeting, "{\"return\": ")
     let error = #expect(throws: LabError.self) { try QEMUMonitor(fake.monitor) }
-    #expect(error?.description.contains("no JSON: expected a value at byte") == true)
+    #expect(error?.description.contains("expected an object of JSON, found {\"return\": ") == true)
+  }
+
+  @Test func nestingWithoutEndIsRefused() throws {
+    let fake = try FakeMonitor(Self.greeting, #"{"return": "# + String(repeating: "[", count: 100_000))
+    #expect(throws: LabError.self) { try QEMUMonitor(fake.monitor) }
   }
 
   @Test(arguments: ["", "fed90020 0x1", "fed90020: zz", "Cannot access memory", "1: 0x10000000000000000"])
