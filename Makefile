@@ -33,7 +33,7 @@ help:
 	@echo 'make check-vm [ROW="intel-ss amdv1"] [ROWS=all]  boot real kernels in virtual machines, and test them (docs/lab.md)'
 	@echo '     KERNEL=bzImage MODULES=FOLDER  with a kernel of your own'
 	@echo 'make build   build .build/release/ptkit'
-	@echo 'make test    run the tests of the kit itself (uses deps)'
+	@echo 'make test    run the tests of the kit itself; uses deps, and a kernel tree: $$PTKIT_KSRC, or what it fetches (none: PTKIT_KSRC=)'
 	@echo 'make bench   measure the generic algorithms; prints a table'
 	@echo 'make bench KSRC=FOLDER  the same beside the page-table code of a Linux tree, built by gcc and by clang'
 	@echo 'make compare-long  compare the generic algorithms with both other sides for as long as asked; prints TAP'
@@ -105,7 +105,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 SEED ?= 0x5eed
 
 # With KSRC, the page-table code of that tree stands on the left.
-sides = $(if $(KSRC),--left ksrc:$(KSRC) $(if $(FORMATS),--formats $(subst $(space),$(comma),$(strip $(FORMATS)))) \
+sides = $(if $(KSRC),--left ksrc:$(call path,$(KSRC)) $(if $(FORMATS),--formats $(subst $(space),$(comma),$(strip $(FORMATS)))) \
   --right reference,--right reference --right legacy)
 
 compare-long: $(PTKIT)

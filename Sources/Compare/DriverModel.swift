@@ -33,6 +33,9 @@ package struct DriverModel {
   /// The last IOVA that the last operation may have changed beyond its range, where it did.
   package var overshoot: UInt64? { model.overshoot }
 
+  /// Whether what devices wrote to is predicted.
+  package var predictsDirtyState: Bool { model.behaviour.tracksDirty }
+
   /// The sizes of leaves that the driver offers, a bitmap of bytes.
   package var sizes: UInt64 { model.sizes }
 

@@ -337,6 +337,12 @@ final class Session {
     if !table.keepsNotes { throw TargetGap("no notes of syncs are kept") }
   }
 
+  /// Ends a case about pages that a device wrote to, where nothing is known of them.
+  func requireDirtyState() throws {
+    guard !model.predictsDirtyState else { return }
+    throw UndefinedByContract(detail: "which pages this driver's code takes for dirty is not predicted")
+  }
+
   /// Ends a case about what the generic algorithms alone define.
   func requireGeneric(_ detail: String) throws {
     if model.isDriver { throw UndefinedByContract(detail: detail) }

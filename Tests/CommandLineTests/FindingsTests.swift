@@ -16,9 +16,7 @@ struct FindingsTests {
   /// The tree of the version that the page shows; nil where there is none.
   private static let tree: String? = {
     let variables = ProcessInfo.processInfo.environment
-    let home = variables["HOME"] ?? "/root"
-    let cache = variables["PTKIT_CACHE"] ?? "\(home)/.cache/ptkit"
-    return [variables["PTKIT_KSRC"] ?? "", "\(cache)/linux-source-7.3"].first { folder in
+    return [variables["PTKIT_KSRC"] ?? "", Places.cache.appendingPathComponent("linux-source-7.3").path].first { folder in
       let text = (try? String(contentsOfFile: "\(folder)/Makefile", encoding: .utf8)) ?? ""
       return text.contains("\nVERSION = 7\n") && text.contains("\nPATCHLEVEL = 3\n")
     }

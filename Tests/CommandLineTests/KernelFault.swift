@@ -9,9 +9,7 @@ enum KernelSources {
   static let tree: URL? = {
     let environment = ProcessInfo.processInfo.environment
     if let path = environment["PTKIT_KSRC"], !path.isEmpty { return URL(fileURLWithPath: path) }
-    let home = environment["HOME"] ?? "/root"
-    let cache = URL(fileURLWithPath: environment["XDG_CACHE_HOME"] ?? "\(home)/.cache")
-    return ["7.3", "7.2"].map { cache.appendingPathComponent("ptkit/linux-source-\($0)") }
+    return ["7.3", "7.2"].map { Places.cache.appendingPathComponent("linux-source-\($0)") }
       .first { FileManager.default.fileExists(atPath: $0.appendingPathComponent("Makefile").path) }
   }()
 

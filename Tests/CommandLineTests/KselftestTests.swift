@@ -8,9 +8,8 @@ import Testing
 struct KselftestFrame {
   /// A kernel tree that has the frame: $PTKIT_KSRC, or what Sources/KernelTree/fetch has fetched; nil where there is none.
   static let source: URL? = {
-    let variables = ProcessInfo.processInfo.environment
-    let cache = variables["XDG_CACHE_HOME"] ?? "\(variables["HOME"] ?? "/root")/.cache"
-    let trees = [variables["PTKIT_KSRC"] ?? ""] + ["7.3", "7.2"].map { "\(cache)/ptkit/linux-source-\($0)" }
+    let given = ProcessInfo.processInfo.environment["PTKIT_KSRC"] ?? ""
+    let trees = [given] + ["7.3", "7.2"].map { "\(Places.cache.path)/linux-source-\($0)" }
     return trees.map { URL(fileURLWithPath: $0, isDirectory: true) }.first { tree in
       needed.allSatisfy { FileManager.default.fileExists(atPath: tree.appendingPathComponent($0).path) }
     }

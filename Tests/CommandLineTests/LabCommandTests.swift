@@ -6,18 +6,8 @@ import Testing
 /// `ptkit lab` around the machines: what is asked for, what cannot be had, and how a run ends before its time.
 @Suite("lab command")
 struct LabCommandTests {
-  /// The cache of the lab, as `lab/fetch` finds it.
-  private static let cache: URL = {
-    let variables = ProcessInfo.processInfo.environment
-    func variable(_ name: String) -> String? { variables[name].flatMap { $0.isEmpty ? nil : $0 } }
-    let folder =
-      variable("PTKIT_CACHE") ?? (variable("XDG_CACHE_HOME") ?? (variable("HOME") ?? "/tmp") + "/.cache")
-      + "/ptkit"
-    return URL(fileURLWithPath: folder + "/lab")
-  }()
-
   private static let isFetched = ["kernel-7.2-amd64", "qemu-11.1-amd64"].allSatisfy {
-    FileManager.default.fileExists(atPath: cache.appendingPathComponent("\($0)/complete").path)
+    FileManager.default.fileExists(atPath: Places.cache.appendingPathComponent("lab/\($0)/complete").path)
   }
 
   private func lab(_ arguments: [String], _ environment: [String: String] = [:]) throws -> Run {

@@ -50,9 +50,8 @@ struct NewFormatTests {
 
   /// A tree with generic_pt: `$PTKIT_KSRC`, else what `Sources/KernelTree/fetch` has left.
   private static let tree: String? = {
-    let variables = ProcessInfo.processInfo.environment
-    let cache = variables["XDG_CACHE_HOME"] ?? "\(variables["HOME"] ?? "")/.cache"
-    let places = [variables["PTKIT_KSRC"]] + ["7.3", "7.2"].map { "\(cache)/ptkit/linux-source-\($0)" }
+    let given = ProcessInfo.processInfo.environment["PTKIT_KSRC"]
+    let places = [given] + ["7.3", "7.2"].map { "\(Places.cache.path)/linux-source-\($0)" }
     return places.compactMap { $0 }.first {
       FileManager.default.fileExists(atPath: "\($0)/drivers/iommu/generic_pt/iommu_pt.h")
     }

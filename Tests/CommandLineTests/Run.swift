@@ -95,6 +95,13 @@ enum Places {
   static let repository = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
+  /// What the scripts of the kit fetch and build: $PTKIT_CACHE, or where caches of the user are.
+  static let cache: URL = {
+    let variables = ProcessInfo.processInfo.environment.filter { !$0.value.isEmpty }
+    let caches = variables["XDG_CACHE_HOME"] ?? "\(variables["HOME"] ?? "/tmp")/.cache"
+    return URL(fileURLWithPath: variables["PTKIT_CACHE"] ?? "\(caches)/ptkit")
+  }()
+
   static var golden: URL { repository.appendingPathComponent("Golden") }
   static var selftests: URL { repository.appendingPathComponent("selftests") }
 }
