@@ -126,9 +126,16 @@ public final class JournalFile {
 
   private func write(_ text: String) throws(JournalError) {
     let bytes = Array(text.utf8)
-    guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count,
-      fsync(descriptor) == 0 || errno == EINVAL
-    else { throw .file(path, String(cString: strerror(errno))) }
+    var before = stat()
+    guard fstat(descriptor, &before) == 0 else { throw .file(path, String(cString: strerror(errno))) }
+    let written = Glibc.write(descriptor, bytes, bytes.count)
+    guard written == bytes.count, fsync(descriptor) == 0 || errno == EINVAL else {
+      // A short write sets no errno.
+      let why = written >= 0 && written < bytes.count ? ENOSPC : errno
+      // The next line must not join a half one, with which nothing of the file could be read.
+      _ = ftruncate(descriptor, before.st_size)
+      throw .file(path, String(cString: strerror(why)))
+    }
   }
 }
 

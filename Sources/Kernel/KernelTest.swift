@@ -109,6 +109,8 @@ public enum KernelSkipReason: String, Hashable, Sendable, CaseIterable {
   case kernel = "not supported by the kernel"
   /// The IOMMU cannot do what the test needs.
   case hardware = "not supported by the IOMMU"
+  /// What was asked for, or the machine's memory, is too little to tell.
+  case tooSmall = "too small to tell"
   /// The test is about another architecture or vendor.
   case architecture = "another architecture"
   /// A test in the kernel was skipped there.

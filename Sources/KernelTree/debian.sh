@@ -72,7 +72,7 @@ debian_suite() {
     *-security) echo "deb [signed-by=$key] ${mirror%/}-security $1 main" ;;
     *) echo "deb [signed-by=$key] $mirror $1 main" ;;
   esac >"$state/sources.list"
-  debian_apt apt-get update >"$state/log" 2>&1
+  debian_apt apt-get update --error-on=any >"$state/log" 2>&1
 }
 
 # debian_has PACKAGE: whether the lists have it

@@ -67,7 +67,7 @@ struct AgentFrames {
     return index
   }
 
-  private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+  static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
     var sum: UInt32 = 2_166_136_261
     for byte in bytes { sum = (sum ^ UInt32(byte)) &* 16_777_619 }
     return sum

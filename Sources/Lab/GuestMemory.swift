@@ -31,7 +31,7 @@ final class GuestMemory: MachineMemory {
     let bytes = try machine.memory(at: start, count: Int(Self.blockBytes))
     blocks[start] = bytes
     if bytes != nil {
-      let end = start + Self.blockBytes - 1
+      let end = start &+ (Self.blockBytes - 1)
       span = span.map { min($0.lowerBound, start)...max($0.upperBound, end) } ?? start...end
     }
     return bytes

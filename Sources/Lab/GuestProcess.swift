@@ -24,11 +24,7 @@ final class GuestProcess {
     posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o644)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
     // A group of its own: a terminal's interrupt is for this process, which ends the machine in good order.
-    var none = sigset_t()
-    sigemptyset(&none)
-    posix_spawnattr_setsigmask(&attributes, &none)
-    posix_spawnattr_setpgroup(&attributes, 0)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
+    GuestProcesses.setSignals(&attributes)
     var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
     var child: pid_t = 0
@@ -37,6 +33,9 @@ final class GuestProcess {
     identifier = child
     GuestProcesses.shared.add(child)
   }
+
+  /// Whether it ended by itself, with success.
+  var isDone: Bool { end != nil && status == 0 }
 
   /// How it ended; nil while it runs.
   var end: String? {

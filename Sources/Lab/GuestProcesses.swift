@@ -9,6 +9,7 @@ final class GuestProcesses: Sendable {
 
   private struct State: Sendable {
     var identifiers: Set<pid_t> = []
+    var groups: Set<pid_t> = []
     var folders: Set<String> = []
   }
 
@@ -16,6 +17,8 @@ final class GuestProcesses: Sendable {
 
   func add(_ identifier: pid_t) { state.withLock { _ = $0.identifiers.insert(identifier) } }
   func remove(_ identifier: pid_t) { state.withLock { _ = $0.identifiers.remove(identifier) } }
+  func add(group: pid_t) { state.withLock { _ = $0.groups.insert(group) } }
+  func remove(group: pid_t) { state.withLock { _ = $0.groups.remove(group) } }
   func add(folder: String) { state.withLock { _ = $0.folders.insert(folder) } }
   func remove(folder: String) {
     state.withLock { _ = $0.folders.remove(folder) }
@@ -24,9 +27,25 @@ final class GuestProcesses: Sendable {
 
   /// Ends all that runs and removes what it left.
   func endAll() {
-    let (identifiers, folders) = state.withLock { ($0.identifiers, $0.folders) }
+    let (identifiers, groups, folders) = state.withLock { ($0.identifiers, $0.groups, $0.folders) }
     for identifier in identifiers { kill(identifier, SIGKILL) }
+    // Scripts remove what they have begun.
+    for group in groups { kill(-group, SIGTERM) }
     for folder in folders { Self.removeFolder(folder) }
+  }
+
+  /// A child's group of its own, and no signal blocked or ignored that this process blocks or ignores.
+  static func setSignals(_ attributes: inout posix_spawnattr_t) {
+    var none = sigset_t()
+    sigemptyset(&none)
+    var pipe = sigset_t()
+    sigemptyset(&pipe)
+    sigaddset(&pipe, SIGPIPE)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setsigdefault(&attributes, &pipe)
+    posix_spawnattr_setpgroup(&attributes, 0)
+    posix_spawnattr_setflags(
+      &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
   }
 
   /// Removes a folder of files.

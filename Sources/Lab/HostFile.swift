@@ -32,13 +32,6 @@ enum HostFile {
 
   static func isThere(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
-  /// When a file was last written, in nanoseconds; nil where there is none.
-  static func time(of path: String) -> Int64? {
-    var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
-    return Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
-  }
-
   /// The files below a folder, by their paths from it, sorted.
   static func files(below folder: String) -> [String] {
     guard let handle = opendir(folder) else { return [] }
@@ -49,10 +42,14 @@ enum HostFile {
         String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
       }
       if name == "." || name == ".." { continue }
-      let inside = files(below: "\(folder)/\(name)").map { "\(name)/\($0)" }
+      let path = "\(folder)/\(name)"
       var status = stat()
-      if stat("\(folder)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFREG { found.append(name) }
-      found += inside
+      // Links to folders are not followed: modules_install makes some to the kernel's tree.
+      if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+        found += files(below: path).map { "\(name)/\($0)" }
+      } else if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG {
+        found.append(name)
+      }
     }
     return found.sorted()
   }

@@ -33,16 +33,18 @@ public struct LabFolder: Sendable {
     if HostFile.isThere("\(folder)/complete") { return folder }
     let run = try LabScript(["\(home)/fetch", "--cache=\(cache)", what, version, architecture])
     guard run.status == 0, let line = run.output.split(whereSeparator: \.isNewline).last else {
-      throw LabError(run.lastWords.isEmpty ? "\(what) \(version) could not be fetched" : run.lastWords)
+      throw LabError(
+        run.lastWords.isEmpty ? "\(what) \(version) could not be fetched" : run.lastWords, isMissing: true)
     }
     return String(line)
   }
 
-  /// Builds the agent where its sources are newer; its file.
+  /// Builds the agent where there is none of these sources; its file.
   public func agent(_ architecture: String) throws(LabError) -> String {
-    let file = "\(cache)/agent-\(architecture)"
-    let sources = ["agent.c", "system.h", "build"].compactMap { HostFile.time(of: "\(home)/agent/\($0)") }
-    if let built = HostFile.time(of: file), let newest = sources.max(), built > newest { return file }
+    var sources: [UInt8] = []
+    for name in ["agent.c", "system.h", "build"] { sources += try HostFile.read("\(home)/agent/\(name)") }
+    let file = "\(cache)/agent-\(architecture)-\(AgentFrames.checksum(sources[...]))"
+    if HostFile.isThere(file) { return file }
     let run = try LabScript(["\(home)/agent/build", architecture, file])
     guard run.status == 0 else {
       throw LabError("the agent for \(architecture) could not be built: \(run.lastWords)")
@@ -54,7 +56,9 @@ public struct LabFolder: Sendable {
   func module(architecture: String, version: String) throws(LabError) -> String {
     let run = try LabScript(["\(home)/module/build", "--cache=\(cache)", architecture, version])
     guard run.status == 0, let line = run.output.split(whereSeparator: \.isNewline).last else {
-      throw LabError("the module for \(architecture) could not be built: \(run.lastWords)")
+      // The status for what is not there, as dist/boot has it.
+      throw LabError(
+        "the module for \(architecture) could not be built: \(run.lastWords)", isMissing: run.status == 77)
     }
     return String(line)
   }

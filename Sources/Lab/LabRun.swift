@@ -72,6 +72,8 @@ public final class LabRun: Sendable {
     for (index, name) in names.enumerated() {
       writer.start(name)
       writer.report(results.wait(for: index))
+      // Nobody reads what the machines would still find.
+      guard !writer.isOutputLost else { return Self.endAll() }
     }
     for index in rows.indices { writer.comment(lines.wait(for: index)) }
     workers.join()
@@ -90,6 +92,8 @@ public final class LabRun: Sendable {
       next += 1
     }
     switch guest {
+    case .failure(let error) where !error.isMissing:
+      skipAll(tests[index], row, error, report)
     case .failure(let error):
       for test in tests[index] {
         report(TAPResult("vm.\(row.name).\(test.name)", .skip, reason: "not fetched", details: ["\(error)"]))

@@ -22,21 +22,30 @@ struct LabScript {
       close(err[0])
     }
     var actions = posix_spawn_file_actions_t()
+    var attributes = posix_spawnattr_t()
     posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawnattr_init(&attributes)
+    defer {
+      posix_spawn_file_actions_destroy(&actions)
+      posix_spawnattr_destroy(&attributes)
+    }
+    // A group of its own, which is ended as a whole, and signals that it can take.
+    GuestProcesses.setSignals(&attributes)
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_adddup2(&actions, out[1], 1)
     posix_spawn_file_actions_adddup2(&actions, err[1], 2)
     var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
     var child: pid_t = 0
-    let error = posix_spawnp(&child, command[0], &actions, nil, &arguments, environ)
+    let error = posix_spawnp(&child, command[0], &actions, &attributes, &arguments, environ)
     close(out[1])
     close(err[1])
     guard error == 0 else { throw LabError("\(command[0]): \(String(cString: strerror(error)))") }
+    GuestProcesses.shared.add(group: child)
     let (said, complained) = Self.drain(out[0], err[0])
     var status: Int32 = 0
     while waitpid(child, &status, 0) < 0, errno == EINTR {}
+    GuestProcesses.shared.remove(group: child)
     output = String(decoding: said, as: UTF8.self)
     lastWords =
       String(decoding: complained, as: UTF8.self).split(whereSeparator: \.isNewline).last.map(String.init)

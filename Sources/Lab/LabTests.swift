@@ -77,8 +77,8 @@ enum LabTests {
   }
 
   private static let powerOff = LabTest("power_off", phase: "power off") { bench in
-    guard bench.machine.powerOff() else {
-      throw KernelFailure("the machine did not switch itself off in 20 s")
+    if let problem = bench.machine.powerOff() {
+      throw KernelFailure("the machine did not switch itself off: \(problem)")
     }
     return []
   }

@@ -7,6 +7,8 @@ public final class QEMUMonitor {
   private let socket: LocalSocket
   /// Seconds that a command may take.
   var limit = 60.0
+  /// The first failure of the connection. After it, an answer could be that of another command.
+  private var failure: LabError?
 
   /// Greets the monitor at the other end.
   init(_ socket: LocalSocket) throws(LabError) {
@@ -21,6 +23,7 @@ public final class QEMUMonitor {
   /// - Returns: the text that it returns; nil where it returns something else.
   @discardableResult
   func execute(_ command: String, _ arguments: [String: Argument] = [:]) throws(LabError) -> String? {
+    if let failure { throw failure }
     try socket.send(Self.request(command, arguments))
     while true {
       let (answer, line) = try message()
@@ -31,7 +34,13 @@ public final class QEMUMonitor {
   }
 
   private func message() throws(LabError) -> (Message, line: String) {
-    let line = try socket.receive(until: 0x0a, Deadline(seconds: limit))
+    let line: [UInt8]
+    do {
+      line = try socket.receive(until: 0x0a, Deadline(seconds: limit))
+    } catch {
+      failure = error
+      throw error
+    }
     let start = String(decoding: line.prefix(100), as: UTF8.self)
     do {
       return (try JSONDecoder().decode(Message.self, from: Data(line)), start)
@@ -43,6 +52,15 @@ public final class QEMUMonitor {
   /// Runs a command of the monitor for people, and returns what it prints.
   func people(_ command: String) throws(LabError) -> String {
     try execute("human-monitor-command", ["command-line": .text(command)]) ?? ""
+  }
+
+  /// Waits until the machine goes off, and returns QEMU's word for why; nil where it says none (`ShutdownCause` in qapi/run-state.json).
+  func waitForShutdown(seconds: Double) -> String? {
+    limit = seconds
+    while let (message, _) = try? message() {
+      if message.event == "SHUTDOWN" { return message.data?.reason }
+    }
+    return nil
   }
 
   // MARK: Memory
@@ -63,6 +81,32 @@ public final class QEMUMonitor {
       word.hasPrefix("0x"), let value = UInt64(word.dropFirst(2), radix: 16)
     else { throw LabError("QEMU's xp printed '\(text.prefix(60))', expected ADDRESS: 0xVALUE") }
     return value
+  }
+
+  /// Where the address space of processors has memory: ascending, what touches as one.
+  func memoryRanges() throws(LabError) -> [ClosedRange<UInt64>] {
+    Self.memoryRanges(try people("info mtree -f"))
+  }
+
+  /// The ranges in what mtree prints. A view has the address spaces that see it, `AS "memory", root: system`, then lines such as
+  /// `0000000000000000-000000007fffffff (prio 0, ram): pc.ram`.
+  static func memoryRanges(_ text: String) -> [ClosedRange<UInt64>] {
+    var ranges: [ClosedRange<UInt64>] = []
+    var isMemory = false
+    for line in text.split(whereSeparator: \.isNewline) {
+      if line.hasPrefix("FlatView") { isMemory = false }
+      if line.contains("AS \"memory\"") { isMemory = true }
+      let words = line.split(whereSeparator: \.isWhitespace)
+      guard isMemory, words.count > 2, words[1] == "(prio", line.contains("ram):") else { continue }
+      let ends = words[0].split(separator: "-").compactMap { UInt64($0, radix: 16) }
+      guard ends.count == 2, ends[0] <= ends[1] else { continue }
+      if let last = ranges.last, last.upperBound != .max, last.upperBound + 1 == ends[0] {
+        ranges[ranges.count - 1] = last.lowerBound...ends[1]
+      } else {
+        ranges.append(ends[0]...ends[1])
+      }
+    }
+    return ranges
   }
 
   /// Writes physical memory to a file of the host.
@@ -151,11 +195,16 @@ extension QEMUMonitor {
     var result: Value?
     var error: Failure?
     var event: String?
+    var data: EventData?
+
+    struct EventData: Decodable {
+      var reason: String?
+    }
 
     enum CodingKeys: String, CodingKey {
       case greeting = "QMP"
       case result = "return"
-      case error, event
+      case error, event, data
     }
   }
 }

@@ -12,6 +12,8 @@ public final class VirtualMachine {
   private let process: GuestProcess
   private let line: LocalSocket
   private let folder: String
+  /// Where the guest has memory.
+  private var ranges: [ClosedRange<UInt64>] = []
 
   /// What is started.
   public struct Plan {
@@ -81,14 +83,16 @@ public final class VirtualMachine {
 
   /// Reads physical memory; nil where a part of it is none.
   public func memory(at physical: UInt64, count: Int) throws(LabError) -> [UInt8]? {
+    // QEMU reads as something what is no memory.
+    if ranges.isEmpty { ranges = try monitor.memoryRanges() }
+    guard count > 0, let range = ranges.first(where: { $0.contains(physical) }),
+      range.upperBound - physical >= UInt64(count - 1)
+    else { return nil }
     let file = file("memory")
-    do {
-      try monitor.save(physical, byteCount: UInt64(count), to: file)
-    } catch let error where error.description.contains("pmemsave") {
-      return nil
-    }
+    try monitor.save(physical, byteCount: UInt64(count), to: file)
     let bytes = try HostFile.read(file)
-    return bytes.count == count ? bytes : nil
+    guard bytes.count == count else { throw LabError("QEMU saved \(bytes.count) bytes of \(count)") }
+    return bytes
   }
 
   /// Writes physical memory.
@@ -99,12 +103,19 @@ public final class VirtualMachine {
     try stub.detach()
   }
 
-  /// Switches it off; false where it had to be killed.
+  /// Switches it off.
+  ///
+  /// - Returns: what went wrong; nil where the guest switched it off by itself.
   @discardableResult
-  public func powerOff() -> Bool {
+  public func powerOff() -> String? {
     machine.powerOff()
+    let reason = monitor.waitForShutdown(seconds: 20)
     let isOff = process.wait(seconds: 20)
-    process.kill()
-    return isOff
+    defer { process.kill() }
+    if !isOff { return "it still runs" }
+    if !process.isDone { return "QEMU \(process.end ?? "ended")" }
+    // A panic is a reset, which ends QEMU as well.
+    return reason == "guest-shutdown"
+      ? nil : "expected QEMU to say guest-shutdown, found \(reason ?? "nothing")"
   }
 }

@@ -20,7 +20,9 @@ enum Contract {
   var isDriver: Bool { if case .driver = self { true } else { false } }
 
   /// Whether it says what must be told of pages that a device wrote to.
-  var predictsDirtyState: Bool { if case .driver(let model) = self { model.predictsDirtyState } else { true } }
+  var predictsDirtyState: Bool {
+    if case .driver(let model) = self { model.predictsDirtyState } else { true }
+  }
 
   /// What is mapped.
   var leaves: LeafList {

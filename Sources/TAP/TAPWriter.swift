@@ -17,7 +17,8 @@ public final class TAPWriter {
   private var names: Set<String> = []
   private var plannedNames: [String]
   private var isFinished = false
-  private var isOutputLost = false
+  /// Whether nobody takes what is written any more.
+  public private(set) var isOutputLost = false
 
   /// Starts a stream and writes its version and plan.
   ///

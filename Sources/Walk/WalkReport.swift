@@ -63,8 +63,8 @@ public final class WalkReport {
     for device in devices { try report(device) }
     if options.device == nil {
       for other in state.others { output("others \(other.count) \(other.text)") }
-      try reportAbsentDevices(state)
     }
+    reportAbsentMappings(devices)
     output("problems \(problemCount)")
   }
 
@@ -128,15 +128,25 @@ public final class WalkReport {
   }
 
   /// Devices that should have mappings and have no tables.
-  private func reportAbsentDevices(_ state: IOMMUState) throws {
+  private func reportAbsentMappings(_ devices: [DeviceTables]) {
     guard let expectations = options.expectations else { return }
-    for id in expectations.mappings.keys.compactMap({ $0 }).sorted() {
-      guard !state.devices.contains(where: { $0.id == id && $0.root != nil }) else { continue }
-      let finding = Finding(
-        .missing, device: DeviceTables.name(id),
-        "\(expectations.of(id).mappings.count) expected mappings, but the device has no tables")
-      problems([finding], count: 1)
+    func report(_ name: String, _ count: Int) {
+      let text = "\(count) expected mappings, but the device has no tables"
+      problems([Finding(.missing, device: name, text)], count: 1)
     }
+    func isTranslated(_ device: DeviceTables) -> Bool { device.mode == .translated && device.root != nil }
+    let named = Set(expectations.mappings.keys.compactMap { $0 })
+      .filter { options.device == nil || options.device == $0 }
+    for id in named.sorted() where !devices.contains(where: { $0.id == id && isTranslated($0) }) {
+      report(DeviceTables.name(id), expectations.of(id).mappings.count)
+    }
+    // Those of all devices.
+    let common = expectations.mappings[nil]?.count ?? 0
+    guard common > 0 else { return }
+    for device in devices where !named.contains(device.id) && !isTranslated(device) {
+      report(device.name, common)
+    }
+    if devices.isEmpty, named.isEmpty { report("none", common) }
   }
 
   private func listWords(_ scan: TableScan, _ device: DeviceTables, _ configuration: Configuration) throws {

@@ -124,6 +124,8 @@ struct LabCommand: ParsableCommand {
 
   /// No machine outlives this process, and none of their files: a thread waits for the signals that end it.
   private static func endWithSignals() {
+    // A stream that nobody reads is an error of its writer's.
+    signal(SIGPIPE, SIG_IGN)
     var signals = sigset_t()
     sigemptyset(&signals)
     for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, signal) }

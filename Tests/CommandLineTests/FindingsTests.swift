@@ -16,7 +16,8 @@ struct FindingsTests {
   /// The tree of the version that the page shows; nil where there is none.
   private static let tree: String? = {
     let variables = ProcessInfo.processInfo.environment
-    return [variables["PTKIT_KSRC"] ?? "", Places.cache.appendingPathComponent("linux-source-7.3").path].first { folder in
+    return [variables["PTKIT_KSRC"] ?? "", Places.cache.appendingPathComponent("linux-source-7.3").path].first
+    { folder in
       let text = (try? String(contentsOfFile: "\(folder)/Makefile", encoding: .utf8)) ?? ""
       return text.contains("\nVERSION = 7\n") && text.contains("\nPATCHLEVEL = 3\n")
     }

@@ -61,6 +61,22 @@ struct LabCommandTests {
   }
 
   @Test(
+    "what does not compile is a failure, and no skip",
+    .enabled(if: isFetched, "kernel and QEMU of the lab are not in its cache"))
+  func brokenAgent() throws {
+    let scratch = try Scratch()
+    try FileManager.default.copyItem(
+      at: Places.repository.appendingPathComponent("lab"), to: scratch.path("lab"))
+    let agent = scratch.path("lab/agent/agent.c")
+    let source = try String(contentsOf: agent, encoding: .utf8)
+    try (source + "int broken(\n").write(to: agent, atomically: false, encoding: .utf8)
+    let run = try Run.ptkit(["lab", "intel-ss"], folder: scratch.folder)
+    #expect(run.status == 1)
+    #expect(run.points.first.map { !$0.isOK && $0.name == "vm.intel-ss.boot" } == true, "\(run.output)")
+    #expect(run.lines.contains { $0.hasPrefix("# the agent for amd64 could not be built") }, "\(run.output)")
+  }
+
+  @Test(
     "a signal ends the machines, removes their files, and is said in the stream",
     .enabled(if: isFetched, "kernel and QEMU of the lab are not in its cache"), arguments: [SIGTERM, SIGINT])
   func signal(_ signal: Int32) throws {

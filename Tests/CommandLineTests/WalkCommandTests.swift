@@ -21,8 +21,10 @@ struct WalkCommandTests {
     (5, 1, [0x1234_5003]),
   ]
 
-  /// Writes the dump, with the leaf in another form.
-  private func dump(leaf: UInt64 = 0x1234_5003, dropping count: Int = 0) throws -> String {
+  /// Writes the dump, with the leaf or the context entry in another form.
+  private func dump(leaf: UInt64 = 0x1234_5003, context: UInt64 = 0x2001, dropping count: Int = 0) throws
+    -> String
+  {
     func bytes<Number: FixedWidthInteger>(_ number: Number) -> [UInt8] {
       withUnsafeBytes(of: number.littleEndian) { Array($0) }
     }
@@ -31,6 +33,7 @@ struct WalkCommandTests {
       for (offset, word) in words.enumerated() { memory[page * 512 + index + offset] = word }
     }
     memory[5 * 512 + 1] = leaf
+    memory[512 + 0x40] = context
     // ELF-64, little-endian, a core file of an x86-64 machine with one program header, PT_LOAD.
     var file: [UInt8] = [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1] + Array(repeating: 0, count: 9)
     file += bytes(4 as UInt16) + bytes(62 as UInt16) + bytes(1 as UInt32) + bytes(0 as UInt64)
@@ -48,6 +51,21 @@ struct WalkCommandTests {
 
   private func walk(_ dump: String, _ rest: String = "") throws -> Run {
     try Run.ptkit(["walk", dump, "--iommu", "intel", "--registers", registers] + rest.words)
+  }
+
+  @Test(
+    "mappings of a device that is not translated are missing",
+    arguments: ["device 00:04.0\nmap 0x1000 0x12345000 4K rw\n", "map 0x1000 0x12345000 4K rw\n"],
+    [true, false])
+  func absentMappings(text: String, isPassThrough: Bool) throws {
+    let expectations = try scratch.write(text, to: "expect")
+    // TT, bits 3:2 of a context entry, is 2 for pass-through (9.3).
+    let dump = try dump(context: isPassThrough ? 0x2009 : 0x2001)
+    for device in ["", " --device 00:04.0"] {
+      let run = try walk(dump, "--expect \(expectations)" + device)
+      let problems: Int32 = isPassThrough ? 1 : 0
+      #expect(run.status == problems && run.lines.last == "problems \(problems)", "\(run.output)")
+    }
   }
 
   @Test("tables that are as they should be: each fact, and status 0")

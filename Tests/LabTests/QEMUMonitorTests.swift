@@ -69,6 +69,53 @@ private struct FakeMonitor {
     #expect(throws: LabError.self) { try QEMUMonitor.examined(text) }
   }
 
+  @Test func memoryIsThatOfTheProcessors() {
+    let text = """
+      FlatView #0
+       AS "I/O", root: io
+       Root memory region: io
+        0000000000000000-0000000000000007 (prio 0, ram): no.memory
+
+      FlatView #1
+       AS "memory", root: system
+       AS "cpu-memory-0", root: system
+       Root memory region: system
+        0000000000000000-00000000000bffff (prio 0, ram): pc.ram
+        00000000000c0000-00000000000dffff (prio 1, rom): pc.rom
+        00000000000e0000-000000007fffffff (prio 0, ram): pc.ram @00000000000e0000
+        00000000fec00000-00000000fec00fff (prio 0, i/o): ioapic
+        0000000100000000-000000017fffffff (prio 0, ram): pc.ram @0000000080000000
+        0000000180000000-00000001bfffffff (prio 0, ram): more
+
+      FlatView #2
+       AS "edu", root: bus master container
+        0000000000000000-00000000ffffffff (prio 0, ram): pc.ram
+      """
+    #expect(
+      QEMUMonitor.memoryRanges(text) == [0...0xbffff, 0xe0000...0x7fff_ffff, 0x1_0000_0000...0x1_bfff_ffff])
+  }
+
+  @Test func whyTheMachineWentOffIsTold() throws {
+    func reason(_ lines: String...) throws -> String? {
+      let fake = try FakeMonitor(Self.greeting, #"{"return": {}}"#)
+      for line in lines { try fake.answers.send(Array("\(line)\r\n".utf8)) }
+      return try QEMUMonitor(fake.monitor).waitForShutdown(seconds: 0.2)
+    }
+    let event = #"{"event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-reset"}, "timestamp": {}}"#
+    #expect(try reason(#"{"event": "STOP", "timestamp": {}}"#, event) == "guest-reset")
+    #expect(try reason(#"{"event": "STOP", "timestamp": {}}"#) == nil)
+  }
+
+  @Test func nothingIsAskedAfterAnAnswerThatDidNotCome() throws {
+    let fake = try FakeMonitor(Self.greeting, #"{"return": {}}"#)
+    let monitor = try QEMUMonitor(fake.monitor)
+    monitor.limit = 0.1
+    #expect(throws: LabError("no answer within 0 s")) { try monitor.people("info pci") }
+    // The late answer to the first question is not that to the second.
+    try fake.answers.send(Array("{\"return\": \"late\"}\r\n".utf8))
+    #expect(throws: LabError("no answer within 0 s")) { try monitor.people("info mtree") }
+  }
+
   @Test func packetsHaveTheirSum() {
     // GDB's manual, Remote Protocol Overview.
     #expect(DebuggerStub.packet("OK") == Array("$OK#9a".utf8))

@@ -20,6 +20,7 @@
 struct area {
 	unsigned long first, last; /* IOVAs, in bytes */
 	unsigned long count;
+	bool writes; /* whether the device may write to the pages */
 	struct page *pages[];
 };
 
@@ -76,7 +77,8 @@ static long do_map(struct session *s, struct ptkit_iommu_map *arg)
 	struct area *area;
 	long error;
 
-	if (!is_range(s, arg->iova, arg->length) || !is_range(s, arg->address, arg->length) || count > INT_MAX ||
+	if (!is_range(s, arg->iova, arg->length) || !is_range(s, arg->address, arg->length) ||
+	    count > (INT_MAX - sizeof(*area)) / sizeof(*area->pages) ||
 	    !arg->prot || arg->prot & ~(PTKIT_IOMMU_READ | PTKIT_IOMMU_WRITE) || arg->flags)
 		return -EINVAL;
 	area = kvzalloc(struct_size(area, pages, count), GFP_KERNEL);
@@ -85,6 +87,7 @@ static long do_map(struct session *s, struct ptkit_iommu_map *arg)
 	area->first = arg->iova;
 	area->last = arg->iova + arg->length - 1;
 	area->count = count;
+	area->writes = arg->prot & PTKIT_IOMMU_WRITE;
 	error = mtree_insert_range(&s->areas, area->first, area->last, area, GFP_KERNEL);
 	if (error)
 		goto free;
@@ -115,16 +118,20 @@ static u64 unmap_areas(struct session *s, unsigned long first, unsigned long las
 
 	while ((area = mt_find(&s->areas, &index, last))) {
 		unsigned long length = area->last - area->first + 1;
+		/* Behind an area that ends with the last IOVA, the index is 0 again. */
+		bool is_end = area->last >= last;
 
 		unmapped = iommu_unmap(s->domain, area->first, length);
 		all += unmapped;
 		/* The device may still write to pages that stayed mapped: they are never given back. */
 		if (unmapped == length)
-			unpin_user_pages_dirty_lock(area->pages, area->count, true);
+			unpin_user_pages_dirty_lock(area->pages, area->count, area->writes);
 		else
 			pr_err("ptkit_iommu: %llu of %lu bytes unmapped at %lx\n", unmapped, length, area->first);
 		mtree_erase(&s->areas, area->first);
 		kvfree(area);
+		if (is_end)
+			break;
 		cond_resched();
 	}
 	return all;
