@@ -11,15 +11,40 @@ final class GuestProcesses: Sendable {
     var identifiers: Set<pid_t> = []
     var groups: Set<pid_t> = []
     var folders: Set<String> = []
+    /// Whether all was ended: nothing may begin any more, for nobody would end it.
+    var isOver = false
   }
 
   private let state = Mutex(State())
 
-  func add(_ identifier: pid_t) { state.withLock { _ = $0.identifiers.insert(identifier) } }
+  func add(_ identifier: pid_t) {
+    state.withLock {
+      $0.identifiers.insert(identifier)
+      if $0.isOver { kill(identifier, SIGKILL) }
+    }
+  }
   func remove(_ identifier: pid_t) { state.withLock { _ = $0.identifiers.remove(identifier) } }
-  func add(group: pid_t) { state.withLock { _ = $0.groups.insert(group) } }
+  func add(group: pid_t) {
+    state.withLock {
+      $0.groups.insert(group)
+      if $0.isOver { kill(-group, SIGTERM) }
+    }
+  }
   func remove(group: pid_t) { state.withLock { _ = $0.groups.remove(group) } }
-  func add(folder: String) { state.withLock { _ = $0.folders.insert(folder) } }
+
+  /// Makes a folder for the files of a machine.
+  func makeFolder() throws(LabError) -> String {
+    let made = state.withLock { state -> Result<String, LabError> in
+      guard !state.isOver else { return .failure(LabError("the run ends")) }
+      var template = Array("/tmp/ptkit-lab.XXXXXX".utf8CString)
+      guard mkdtemp(&template) != nil else { return .failure(.call("mkdtemp")) }
+      let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      state.folders.insert(folder)
+      return .success(folder)
+    }
+    return try made.get()
+  }
+
   func remove(folder: String) {
     state.withLock { _ = $0.folders.remove(folder) }
     Self.removeFolder(folder)
@@ -27,7 +52,10 @@ final class GuestProcesses: Sendable {
 
   /// Ends all that runs and removes what it left.
   func endAll() {
-    let (identifiers, groups, folders) = state.withLock { ($0.identifiers, $0.groups, $0.folders) }
+    let (identifiers, groups, folders) = state.withLock {
+      $0.isOver = true
+      return ($0.identifiers, $0.groups, $0.folders)
+    }
     for identifier in identifiers { kill(identifier, SIGKILL) }
     // Scripts remove what they have begun.
     for group in groups { kill(-group, SIGTERM) }

@@ -32,11 +32,8 @@ public final class VirtualMachine {
 
   /// Boots, and waits for the agent.
   public init(_ plan: Plan) throws(LabError) {
-    var template = Array("/tmp/ptkit-lab.XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw .call("mkdtemp") }
-    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let folder = try GuestProcesses.shared.makeFolder()
     self.folder = folder
-    GuestProcesses.shared.add(folder: folder)
     do {
       try HostFile.write(plan.files, to: "\(folder)/files")
       let process = try GuestProcess(Self.command(plan, folder), log: "\(folder)/errors")
