@@ -15,6 +15,8 @@ public struct SimulationOptions: Sendable {
   public var reclaim: Reclaim = .never
   /// Whether several threads use the page table.
   public var sharing: Sharing = .exclusive
+  /// How many 4 KiB pages of table memory there are while the page table is made, and no longer; nil is unlimited.
+  public var creationBudget: Int?
 
   /// The usual `physicalBase`: 4 GiB.
   public static let usualBase: UInt64 = 0x1_0000_0000
@@ -51,7 +53,8 @@ public final class SimulatedPageTable<Format: PageTableFormat>: SimulatedTarget 
 
   /// Makes an empty page table in a machine of its own.
   ///
-  /// - Throws: `MachineError`, `LinuxErrno.enomem`, or `ConfigurationError` when pointers cannot reach the memory.
+  /// - Throws: `MachineError`, `LinuxErrno.enomem`, `CreationShortage`, or `ConfigurationError` when pointers cannot reach
+  ///   the memory.
   public init(_ format: Format, _ configuration: Configuration, _ options: SimulationOptions) throws {
     self.configuration = configuration
     let options = options.withinReach(of: format)
@@ -59,7 +62,10 @@ public final class SimulatedPageTable<Format: PageTableFormat>: SimulatedTarget 
       physicalBase: options.physicalBase, reserve: try options.reachableReserve(format))
     recorder = RecordingMemory(
       machine: machine, incoherent: format.geometry.features.contains(.dmaIncoherent))
-    table = try GenericPageTable(format, memory: recorder, reclaim: options.reclaim, sharing: options.sharing)
+    let memory = recorder
+    table = try machine.lend(options.creationBudget) {
+      try GenericPageTable(format, memory: memory, reclaim: options.reclaim, sharing: options.sharing)
+    }
     _ = recorder.takeNotes()
   }
 

@@ -13,7 +13,9 @@ public struct LibraryFactory: TargetFactory {
   public let name: String
 
   public var capabilities: TargetCapabilities {
-    let all: TargetCapabilities = [.eventLog, .faultInjection, .threads, .accounting, .placement]
+    let all: TargetCapabilities = [
+      .eventLog, .faultInjection, .threads, .accounting, .placement, .creationFaults,
+    ]
     return library.formats.allSatisfy { $0.behaviour == .generic } ? all.union(.levels) : all
   }
 
@@ -116,7 +118,9 @@ public struct LibraryFactory: TargetFactory {
       // Linux's generic code writes past a table then (docs/findings.md), which would be the end of any test.
       isGuarded: options.isGuarded && behaviour == .generic)
     let machine = try SimulatedMachine(physicalBase: base, reserve: reserve)
-    return options.isRecorded ? try maker.recorded(machine) : try maker.plain(machine)
+    return try machine.lend(options.creationBudget) {
+      try options.isRecorded ? maker.recorded(machine) : maker.plain(machine)
+    }
   }
 
   // MARK: Golden vectors

@@ -3,15 +3,17 @@
 import Conformance
 import GenericPT
 import PageTable
+import Simulator
 
-/// Memory runs short at every allocation of every operation in turn: ENOMEM is reported, nothing is mapped beyond
-/// what is reported, the operation succeeds when memory is back, and no table is lost.
+/// Memory runs short at every allocation of creation and of every operation in turn: ENOMEM is reported, nothing is mapped
+/// beyond what is reported, the operation succeeds when memory is back, and no table is lost.
 enum AllocationFailureTests {
   static func tests(_ configuration: Configuration) -> [Selftest] {
     [
       Selftest(.allocfail, [configuration.slug], configuration: configuration) { context in
         try context.target.require(.faultInjection)
         let subject = try context.subject(configuration)
+        try checkCreation(subject, context.target)
         let scenario = operations(subject)
         let policies: [Reclaim] =
           context.target.capabilities.contains(.reclaim) ? [.never, .bounded(2)] : [.never]
@@ -26,6 +28,39 @@ enum AllocationFailureTests {
       }
     ]
   }
+
+  /// A page table that finds memory for 0, 1, 2 … pages of its roots is not made and leaves nothing behind, until it is made.
+  private static func checkCreation(_ subject: Subject, _ target: any TargetFactory) throws {
+    guard target.capabilities.contains(.creationFaults) else { return }
+    // Without a limit, it can be made.
+    _ = try target.make(subject.configuration, subject.options)
+    for budget in 0..<mostPages {
+      var options = subject.options
+      options.creationBudget = budget
+      func fail(_ problem: String) -> SelftestFailure {
+        SelftestFailure(details: [problem, "when '\(subject.configuration)' is made, \(options.text)"])
+      }
+      do {
+        let table = try target.make(subject.configuration, options)
+        guard let pages = (table as? any MachineTarget)?.tablePages, pages > budget else { return }
+        throw fail("expected ENOMEM, found a page table of \(pages) pages")
+      } catch let shortage as CreationShortage {
+        if shortage.pagesLeft > 0 {
+          throw fail("\(shortage.pagesLeft) pages of tables are left after ENOMEM")
+        }
+        if let violation = shortage.violations.first { throw fail("\(violation)") }
+      } catch let error as SelftestFailure {
+        throw error
+      } catch {
+        throw fail("expected ENOMEM, found \(error)")
+      }
+    }
+    throw SelftestFailure(
+      details: ["'\(subject.configuration)' cannot be made with \(mostPages - 1) pages of tables"])
+  }
+
+  /// No operation of the test, and no creation, needs so many pages.
+  private static let mostPages = 4096
 
   /// Maps that need tables at every level: one page low and one high, a run over the border of two tables, one that
   /// ends in large leaves, and a large leaf in the place of emptied tables.
@@ -76,7 +111,7 @@ enum AllocationFailureTests {
       try checkNothingLost(session)
       guard failed else { return }
       budget += 1
-      guard budget < 4096 else {
+      guard budget < mostPages else {
         throw session.failure("\(operation): still out of memory with \(budget) pages")
       }
     }

@@ -28,11 +28,14 @@ public struct TargetCapabilities: OptionSet, Hashable, Sendable {
 
   /// Its invalidations say which levels lost leaves and tables, where the configuration asks for that.
   public static let levels = TargetCapabilities(rawValue: 1 << 7)
+  /// `TargetOptions.creationBudget` limits its table memory.
+  public static let creationFaults = TargetCapabilities(rawValue: 1 << 8)
 
   fileprivate static let names: [(TargetCapabilities, String)] = [
     (.encoder, "an encoder of words"), (.eventLog, "an event log"), (.faultInjection, "allocation failures"),
     (.threads, "threads"), (.reclaim, "reclaim of empty tables"), (.accounting, "accounts of table memory"),
     (.placement, "a choice of physical addresses"), (.levels, "levels in invalidations"),
+    (.creationFaults, "allocation failures of creation"),
   ]
 }
 
@@ -51,6 +54,9 @@ public struct TargetOptions: Hashable, Sendable {
   /// Whether requests that are known to damage the target's tables are kept from it, and stand for refused ones. The
   /// tests of just these requests take this away.
   public var isGuarded = true
+  /// How many 4 KiB pages of table memory there are while the page table is made, and no longer; nil is unlimited. Where
+  /// they do not suffice, `CreationShortage` is thrown.
+  public var creationBudget: Int?
 
   /// Table memory of most tests: little, so that a machine is made quickly.
   public static let usualReserve: UInt64 = 64 << 20
@@ -69,6 +75,7 @@ public struct TargetOptions: Hashable, Sendable {
     case .eager: words.append("reclaim eager")
     }
     if sharing == .shared { words.append("shared by threads") }
+    if let creationBudget { words.append("\(creationBudget) pages of it while it is made") }
     return words.joined(separator: ", ")
   }
 }
@@ -138,7 +145,9 @@ extension TargetFactory {
   }
 
   /// Makes a recorded page table, with its log.
-  func makeRecorded(_ configuration: Configuration, _ options: TargetOptions) throws -> any SimulatedTarget {
+  public func makeRecorded(_ configuration: Configuration, _ options: TargetOptions) throws
+    -> any SimulatedTarget
+  {
     try require(.eventLog)
     var options = options
     options.isRecorded = true
@@ -154,6 +163,7 @@ public struct SimulatorFactory: TargetFactory {
   public let name = "sim"
   public let capabilities: TargetCapabilities = [
     .encoder, .eventLog, .faultInjection, .threads, .reclaim, .accounting, .placement, .levels,
+    .creationFaults,
   ]
 
   public init() {}
@@ -169,6 +179,7 @@ public struct SimulatorFactory: TargetFactory {
     simulation.reserve = options.reserve
     simulation.reclaim = options.reclaim
     simulation.sharing = options.sharing
+    simulation.creationBudget = options.creationBudget
     return try FormatList.simulate(configuration, simulation)
   }
 
@@ -191,8 +202,10 @@ public final class PlainPageTable<Format: PageTableFormat>: MachineTarget, @unch
   public init(_ format: Format, _ configuration: Configuration, _ options: TargetOptions) throws {
     self.configuration = configuration
     machine = try SimulatedMachine(physicalBase: options.physicalBase, reserve: options.reserve)
-    table = try GenericPageTable(
-      format, memory: PlainMemory(machine: machine), reclaim: options.reclaim, sharing: options.sharing)
+    let memory = PlainMemory(machine: machine)
+    table = try machine.lend(options.creationBudget) {
+      try GenericPageTable(format, memory: memory, reclaim: options.reclaim, sharing: options.sharing)
+    }
   }
 
   public var root: TableRoot { table.root }

@@ -146,7 +146,7 @@ enum SelftestThemes {
 /// Makes page tables for selftests and golden files.
 struct FaultFactory: TargetFactory {
   let name = "fault"
-  let capabilities = SimulatorFactory().capabilities.subtracting(.threads)
+  let capabilities = SimulatorFactory().capabilities.subtracting([.threads, .creationFaults])
   let implementation: Implementation
 
   func make(_ configuration: Configuration, _ options: TargetOptions) throws -> any PageTableUnderTest {

@@ -14,9 +14,13 @@ import Testing
 /// The kit's models of drivers' own code as a target, with one fault.
 struct DriverMutantFactory: TargetFactory {
   let name = "driver mutant"
-  let capabilities: TargetCapabilities = [.eventLog, .faultInjection, .accounting, .placement]
+  let capabilities: TargetCapabilities = [
+    .eventLog, .faultInjection, .accounting, .placement, .creationFaults,
+  ]
   var memory: MemoryFault?
   var operation: OperationFault?
+  /// The error of a creation that finds no memory, instead of ENOMEM.
+  var creationError: LinuxErrno?
 
   func driver(of configuration: Configuration) throws -> Configuration? {
     try LegacyVocabulary.legacy(of: configuration).first
@@ -36,8 +40,15 @@ struct DriverMutantFactory: TargetFactory {
     let own = try #require(try driver(of: configuration))
     let machine = try SimulatedMachine(physicalBase: options.physicalBase, reserve: options.reserve)
     let recorder = RecordingMemory(machine: machine, incoherent: own.text("coherent") == "0")
-    let table = try LegacyList.apply(
-      Wrap(configuration: own, recorder: recorder), to: own, memory: MutantMemory(recorder, memory))
+    let table: any SimulatedTarget
+    do {
+      table = try machine.lend(options.creationBudget) {
+        try LegacyList.apply(
+          Wrap(configuration: own, recorder: recorder), to: own, memory: MutantMemory(recorder, memory))
+      }
+    } catch let shortage as CreationShortage {
+      throw creationError ?? shortage
+    }
     return operation.map { FaultyTable(table, $0) } ?? table
   }
 }
@@ -108,6 +119,22 @@ struct DriverMutationTests {
     ])
   func allocationFailures(mutant: DriverMutantFactory) throws {
     #expect(try failures("allocfail.armv8.s1.4k.ias48.oas48", on: mutant) != [])
+  }
+
+  @Test(
+    "creations that fail, and leave something behind or say something else",
+    arguments: [
+      (
+        DriverMutantFactory(memory: .leaksUnused), "dart.v1.4k.ias32.oas36",
+        "pages of tables are left after ENOMEM"
+      ),
+      (DriverMutantFactory(creationError: .einval), "armv7s.ias32.oas32", "expected ENOMEM, found"),
+    ])
+  func creation(mutant: DriverMutantFactory, slug: String, problem: String) throws {
+    let details = try failures("allocfail.\(slug)", on: mutant)
+    #expect(details.first?.contains(problem) == true)
+    #expect(details.contains { $0.contains("is made, table memory at") })
+    #expect(try failures("allocfail.\(slug)", on: DriverMutantFactory()) == [])
   }
 
   @Test(

@@ -10,6 +10,8 @@ enum MemoryFault: Hashable, Sendable, CaseIterable {
   case leaks
   /// Every third table is not given back.
   case leaksSome
+  /// What a creation that fails gives back is not.
+  case leaksUnused
   /// The IOTLB is invalidated only after tables were given back.
   case syncsLate
   /// The IOTLB is not invalidated.
@@ -39,6 +41,8 @@ final class MutantMemory: TableMemory, Sendable {
   private struct State {
     var late: InvalidationRequest?
     var releases = 0
+    /// Whether there was a root.
+    var isUsed = false
     /// Cleared entries that no sync has passed yet.
     var cleared: [(physical: UInt64, count: Int, wordBytes: Int)] = []
   }
@@ -57,7 +61,7 @@ final class MutantMemory: TableMemory, Sendable {
   }
 
   func releaseTable(at physical: UInt64, sizeLog2: Int) {
-    if fault == .leaks { return }
+    if fault == .leaks || fault == .leaksUnused && !state.withLock(\.isUsed) { return }
     if fault == .leaksSome,
       state.withLock({ state in
         state.releases += 1
@@ -118,5 +122,8 @@ final class MutantMemory: TableMemory, Sendable {
     }
   }
 
-  func changeTop(to physical: UInt64, level: Int) { recorder.changeTop(to: physical, level: level) }
+  func changeTop(to physical: UInt64, level: Int) {
+    state.withLock { $0.isUsed = true }
+    recorder.changeTop(to: physical, level: level)
+  }
 }

@@ -124,8 +124,10 @@ final class MutantTable<Format: PageTableFormat>: GatheringTarget, @unchecked Se
     recorder = RecordingMemory(
       machine: machine, incoherent: format.geometry.features.contains(.dmaIncoherent),
       logLimit: options.isRecorded ? 1 << 18 : 0)
-    table = try GenericPageTable(
-      format, memory: MutantMemory(recorder, fault), reclaim: options.reclaim, sharing: options.sharing)
+    let memory = MutantMemory(recorder, fault)
+    table = try machine.lend(options.creationBudget) {
+      try GenericPageTable(format, memory: memory, reclaim: options.reclaim, sharing: options.sharing)
+    }
     isRecorded = options.isRecorded
     _ = recorder.takeNotes()
   }
