@@ -11,6 +11,8 @@ public struct KernelFinding: Hashable, Sendable {
   public var tests: String
   /// What their details say, a glob of a line; nil for anything.
   public var symptom: String?
+  /// Whether each of the tests shows it.
+  public var isOfAll: Bool
   /// Why they fail.
   public var reason: String
 
@@ -32,13 +34,17 @@ public struct KernelFinding: Hashable, Sendable {
     return findings
   }
 
-  /// Reads `versions | tests | reason` or `versions | tests | symptom | reason`; nil for anything else.
+  /// Reads `versions | tests | reason` or `versions | tests | symptom | reason`, where a symptom that each of the tests
+  /// shows has `=` before it; nil for anything else.
   public init?(_ line: String) {
     let words = line.split(separator: "|", omittingEmptySubsequences: false).map(\.trimmingSpaces)
     guard (3...4).contains(words.count), words.allSatisfy({ !$0.isEmpty }) else { return nil }
     versions = words[0]
     tests = words[1]
-    symptom = words.count == 4 ? words[2] : nil
+    let symptom = words.count == 4 ? words[2] : nil
+    let isOfAll = symptom?.hasPrefix("=") ?? true
+    self.symptom = symptom.map { isOfAll ? $0.dropFirst().trimmingSpaces : $0 }
+    self.isOfAll = isOfAll
     reason = words[words.count - 1]
   }
 
@@ -66,7 +72,7 @@ public struct KernelFinding: Hashable, Sendable {
       result.outcome = .xfail
       result.reason = reason
       return true
-    case .pass where symptom == nil:
+    case .pass where isOfAll:
       result.outcome = .xpass
       result.details.append("expected to fail: \(reason); take it out of the findings")
     default: break
