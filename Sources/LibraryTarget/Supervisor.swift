@@ -95,21 +95,30 @@ public struct Supervisor: Sendable {
     }
   }
 
-  private var command: String {
-    (["ptkit selftest --target \(target ?? "lib:\(path)")"] + options).joined(separator: " ")
+  /// A command of ptkit that runs the library.
+  private func command(_ name: String, _ options: [String]) -> String {
+    (["ptkit \(name) --target \(target ?? "lib:\(path)")"] + options).joined(separator: " ")
+  }
+
+  /// The options that name specifications.
+  private var specificationOptions: [String] {
+    zip(options, options.dropFirst()).filter { $0.0 == "--spec" }.flatMap { [$0.0, $0.1] }
   }
 
   /// The outcome with commands that name the library.
   private func named(_ outcome: SelftestOutcome) -> SelftestOutcome {
     guard case .fail(let details) = outcome else { return outcome }
+    let commands = [("selftest", options), ("image", specificationOptions)]
     return .fail(
       details: details.map { line in
-        line.hasPrefix("ptkit selftest ")
-          ? "\(command) \(line.dropFirst("ptkit selftest ".count))" : line
+        guard let (name, options) = commands.first(where: { line.hasPrefix("ptkit \($0.0) ") }) else {
+          return line
+        }
+        return command(name, options) + line.dropFirst("ptkit \(name)".count)
       })
   }
 
-  private var watch: Watch {
+  var watch: Watch {
     Watch(preload: preload, callLimit: callLimit, testLimit: testLimit, memoryLimit: memoryLimit)
   }
 }

@@ -4,6 +4,7 @@ import ArgumentParser
 import Conformance
 import GenericPT
 import LegacyPT
+import LibraryTarget
 import PageTable
 import Reference
 import ReferenceSpecs
@@ -46,10 +47,14 @@ struct Image: ParsableCommand {
 
   @Option(
     help: """
-      Whose code runs instead: lib:FILE, a library, or ksrc:FOLDER, the page-table code of a Linux tree. It runs in \
-      ptkit itself, so that a crash of it is one of ptkit; the reference reads the tables.
+      Whose code runs instead: lib:FILE, a library, or ksrc:FOLDER, the page-table code of a Linux tree. It runs in a \
+      process of its own; the reference reads the tables.
       """)
   var target = TargetName.sim
+
+  @OptionGroup var tree: KernelTreeOptions
+
+  @OptionGroup var added: AddedFormatOptions
 
   @Option(
     help: "The physical address at which table memory starts; 4G when left out.", transform: Arguments.size)
@@ -68,6 +73,9 @@ struct Image: ParsableCommand {
     if target != .sim, impl != .generic || reclaim != .never {
       throw ValidationError("--target goes without --impl and --reclaim")
     }
+    if target == .sim, !added.files.isEmpty {
+      throw ValidationError("--spec is for --target lib: and ksrc:, which have the code to run")
+    }
     if impl == .legacy, reclaim != .never {
       throw ValidationError("--reclaim is for the generic algorithms; drivers' own code has no such thing")
     }
@@ -78,7 +86,8 @@ struct Image: ParsableCommand {
 
   func run() throws {
     let configuration =
-      try impl == .legacy ? LegacyVocabulary.configuration(config) : FormatList.configuration(config)
+      try impl == .legacy
+      ? LegacyVocabulary.configuration(config) : added.library().configuration(config)
     let operations = try operations.enumerated().map { number, text in
       do {
         return try Operation(text: text)
@@ -86,19 +95,23 @@ struct Image: ParsableCommand {
         throw InputError("operation \(number + 1), '\(text)': \(error)")
       }
     }
-    let table = try makeTable(configuration)
+    let report = try report(ImageTask(configuration, base: base, caseName: caseName ?? "", operations))
+    if caseName != nil { printContext(configuration, base: report.base) }
+    for line in caseName == nil ? report.lines.dropFirst().dropLast() : report.lines[...] { print(line) }
+  }
+
+  private func report(_ task: ImageTask) throws -> ImageReport {
+    guard target == .sim else { return try ImageTarget(target: target, tree: tree, added: added).run(task) }
+    let table = try makeTable(task.configuration)
     defer { table.destroy() }
-    var recorded = try GoldenCase(name: caseName ?? "", running: operations, on: table)
+    var recorded = try GoldenCase(name: task.caseName, running: task.operations, on: table)
     if impl == .reference { recorded.image = try referenceImage(of: table) }
-    if caseName != nil { printContext(configuration, base: table.machine.physicalBase) }
-    let lines = GoldenWriter.lines(recorded)
-    for line in caseName == nil ? lines.dropFirst().dropLast() : lines[...] { print(line) }
+    return ImageReport(lines: GoldenWriter.lines(recorded), base: table.machine.physicalBase)
   }
 
   private func makeTable(_ configuration: Configuration) throws -> any SimulatedTarget {
     var options = SimulationOptions(physicalBase: base)
     options.reclaim = reclaim
-    if target != .sim { return try ImageTarget.table(target, configuration, base: base) }
     do {
       if impl == .legacy { return try LegacyList.simulate(configuration, options) }
       return try FormatList.simulate(configuration, options)

@@ -23,6 +23,9 @@ struct LibraryProcessCommand: ParsableCommand {
   @Option(help: "A further library to time.")
   var beside: [String] = []
 
+  @Flag(help: "Run operations, which standard input has, and say what they leave behind.")
+  var image = false
+
   @Flag(help: "Run comparisons, which standard input has.")
   var compare = false
 
@@ -44,6 +47,7 @@ struct LibraryProcessCommand: ParsableCommand {
     if let rounds = bench { return TargetBench.answer(paths: [path] + beside, rounds: rounds) }
     guard !describe else { return LibraryProcess.describe(path: path) }
     let specifications = try formats.library()
+    if image { return LibraryProcess.image(path: path, specifications: specifications) }
     try LibraryProcess.run(path: path, seed: seed, specifications: specifications) { formats, names in
       let golden = names.contains { $0.hasPrefix("golden.") }
       return try LibraryTests.all(

@@ -86,6 +86,19 @@ struct AddedFormatLibraryTests {
     #expect(run.points.count == 4)
   }
 
+  @Test("ptkit image reads its tables by the specification")
+  func image() throws {
+    _ = try selftest("*.laws")
+    let run = try Run.ptkit([
+      "image", "--target", "lib:\(scratch.path("sv.so").path)", "--spec", specification, "falcon",
+      "map 0x1000 0x2000 0x1000 rw",
+    ])
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.lines.contains("T2 L0 [0x1] 0x8df"))
+    let unknown = try Run.ptkit(["image", "falcon", "phys 0x0"])
+    #expect(unknown.status == 65)
+  }
+
   @Test(
     "the laws alone see wrong output addresses, at the upper end and in large leaves",
     arguments: [

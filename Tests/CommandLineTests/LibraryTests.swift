@@ -73,9 +73,45 @@ struct LibraryTargetTests {
     ])
   func mistakes(old: String, new: String, theme: String) throws {
     let scratch = try Scratch()
-    let run = try selftest(try build(old, new, in: scratch), "\(theme).riscv64.sv39")
+    let library = try build(old, new, in: scratch)
+    let run = try selftest(library, "\(theme).riscv64.sv39")
     #expect(run.status == 1)
     #expect(run.points.contains { !$0.isOK && $0.name.hasPrefix(theme) })
+    // The operations can be run again on the library.
+    #expect(run.lines.contains { $0.hasPrefix("# ptkit image --target lib:\(library) 'riscv64:") })
+  }
+
+  @Test("ptkit image runs operations on the example as on the kit's own code")
+  func image() throws {
+    let scratch = try Scratch()
+    let library = try ExampleLibrary.build(in: scratch)
+    let operations = [
+      "riscv64", "map 0x0 0x40000000 4M rw", "map 0x0 0x0 4K r", "unmap 0x200000 2M", "phys 0x1000",
+    ]
+    let run = try Run.ptkit(["image", "--target", "lib:\(library)"] + operations)
+    #expect(run.status == 0, "\(run.errors)")
+    let kit = try Run.ptkit(["image"] + operations)
+    func words(_ run: Run) -> [Substring?] { run.lines.map { $0.split(separator: "  ! ").first } }
+    #expect(run.lines.count >= 8)
+    #expect(words(run) == words(kit))
+  }
+
+  @Test(
+    "ptkit image says what a library that crashes or hangs was doing",
+    arguments: [("*(volatile int *)8 = 0;", "signal 11"), ("for (;;) {}", "hangs")])
+  func imageOfCrash(statement: String, problem: String) throws {
+    let scratch = try Scratch()
+    let library = try build(ExampleLibrary.start, "\(ExampleLibrary.start) \(statement)", in: scratch)
+    let run = try Run.ptkit([
+      "image", "--target", "lib:\(library)", "--call-limit", "2", "riscv64", "map 0x0 0x0 4K rw",
+      "unmap 0x0 4K",
+    ])
+    #expect(run.status == 1)
+    #expect(run.errors.contains(problem), "\(run.errors)")
+    #expect(run.errors.contains("during: unmap 0x0 0x1000"))
+    let refused = try Run.ptkit(["image", "--target", "lib:\(library)", "amdv1", "phys 0x0"])
+    #expect(refused.status == 65)
+    #expect(refused.errors.contains("has no format amdv1"))
   }
 
   /// The example as a format that the kit does not know, with mistakes.
