@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import PageTable
+import Synchronization
 
 /// Where specifications come from. The conformance checks ask for them by format, so that they need not link the reader
 /// of the YAML files.
@@ -9,6 +10,7 @@ public struct SpecificationLibrary: Sendable {
   public let specification: @Sendable (_ format: String) throws -> FormatSpec
   /// The specifications that were added: of formats that the kit knows from nothing else.
   public let added: [FormatSpec]
+  private let known = References()
 
   public init(specification: @escaping @Sendable (_ format: String) throws -> FormatSpec) {
     self.init(added: [], specification: specification)
@@ -35,6 +37,27 @@ public struct SpecificationLibrary: Sendable {
   ///
   /// - Throws: `SpecError` when the format is unknown or its specification does not suit the configuration.
   public func format(_ configuration: Configuration) throws -> ReferenceFormat {
-    try ReferenceFormat(spec: specification(configuration.format), configuration: configuration)
+    if let reference = known[configuration] { return reference }
+    let reference = try ReferenceFormat(
+      spec: specification(configuration.format), configuration: configuration)
+    known[configuration] = reference
+    return reference
+  }
+}
+
+/// The references of configurations asked for before: golden files ask for the same ones thousands of times.
+private final class References: Sendable {
+  private let all = Mutex<[Configuration: ReferenceFormat]>([:])
+  /// Random configurations are without end.
+  private static let most = 256
+
+  subscript(configuration: Configuration) -> ReferenceFormat? {
+    get { all.withLock { $0[configuration] } }
+    set {
+      all.withLock { all in
+        if all.count >= Self.most { all = [:] }
+        all[configuration] = newValue
+      }
+    }
   }
 }
