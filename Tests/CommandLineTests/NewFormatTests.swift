@@ -62,7 +62,8 @@ struct NewFormatTests {
     .enabled(
       if: tree != nil, "no Linux tree with generic_pt: set PTKIT_KSRC, or run Sources/KernelTree/fetch 7.3"))
   func all() throws {
-    let (scratch, environment) = try folder(tree: try #require(Self.tree))
+    let tree = try #require(Self.tree)
+    let (scratch, environment) = try folder(tree: tree)
     let problems = try WalkThrough(text()).problems(in: scratch.folder, environment: environment)
     #expect(problems == [], "\(problems.joined(separator: "\n"))")
   }
