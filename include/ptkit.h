@@ -165,7 +165,8 @@ struct ptkit_implementation {
 	 * (`ptkit formats`); ptkit writes out every key, but keys left out have defaults. `build=permissive` asks for
 	 * combinations that a Linux build refuses. A key that means nothing here is refused with -EINVAL.
 	 *
-	 * On failure the result is negative and `message`, of message_bytes, holds a line that says why.
+	 * On failure the result is negative and `message`, of message_bytes, holds a line that says why. What is refused is
+	 * skipped, unless the format's own list has it: then it is a failure. So is a positive result.
 	 */
 	int (*create)(const char *configuration, const struct ptkit_memory *memory, struct ptkit_table **table,
 		char *message, size_t message_bytes);

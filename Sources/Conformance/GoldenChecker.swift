@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import PageTable
+import Reference
+import Simulator
 
 /// Runs golden vectors against an implementation and the reference.
 public struct GoldenChecker {
@@ -135,7 +137,10 @@ public struct GoldenChecker {
       return .skip(.notBound, "\(error)")
     } catch {
       let detail = "\(context.configurationText): \(error)"
-      return isLegacy ? .skip(.configuration, detail) : .findings([GoldenFinding(.configuration, detail)])
+      // Other errors are those of an implementation that is broken.
+      let isRefusal = error is ConfigurationError || error is SpecError || error is MachineError
+      return isLegacy && isRefusal
+        ? .skip(.configuration, detail) : .findings([GoldenFinding(.configuration, detail)])
     }
     // Either forces write permission on every leaf, or has none to give.
     let forcesWrite =

@@ -79,20 +79,20 @@ struct Child: ~Copyable {
     return pages &* 4096
   }
 
-  /// Waits for its end, and says how it came.
-  func wait() -> String {
+  /// Waits for its end, and says how it came, and whether of itself and with status 0.
+  func wait() -> (text: String, isClean: Bool) {
     var status: Int32 = 0
     while waitpid(id, &status, 0) < 0 && errno == EINTR {}
     let signal = status & 0x7f
     guard signal != 0 else {
       let status = (status >> 8) & 0xff
       guard status != LibraryProcess.lostPipe else {
-        return "the library closed a file descriptor of ptkit's"
+        return ("the library closed a file descriptor of ptkit's", false)
       }
-      return "the process of the library ended with status \(status)"
+      return ("the process of the library ended with status \(status)", status == 0)
     }
     let name = Self.signals[signal].map { " (\($0))" } ?? ""
-    return "the process of the library was ended by signal \(signal)\(name)"
+    return ("the process of the library was ended by signal \(signal)\(name)", false)
   }
 
   private static let signals: [Int32: String] = [

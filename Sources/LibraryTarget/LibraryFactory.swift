@@ -118,8 +118,30 @@ public struct LibraryFactory: TargetFactory {
       // Linux's generic code writes past a table then (docs/findings.md), which would be the end of any test.
       isGuarded: options.isGuarded && behaviour == .generic)
     let machine = try SimulatedMachine(physicalBase: base, reserve: reserve)
-    return try machine.lend(options.creationBudget) {
-      try options.isRecorded ? maker.recorded(machine) : maker.plain(machine)
+    do {
+      return try machine.lend(options.creationBudget) {
+        try options.isRecorded ? maker.recorded(machine) : maker.plain(machine)
+      }
+    } catch let error as ConfigurationError where lists(own) {
+      throw LibraryError("\(error), which is one of those that it lists")
+    } catch LinuxErrno.enomem {
+      throw LibraryError("create of \(own.completeText): ENOMEM, although memory was not short")
+    }
+  }
+
+  /// Whether the library says that it can make a configuration, which is in its words.
+  private func lists(_ own: Configuration) -> Bool {
+    func isSame(_ listed: Configuration?) -> Bool {
+      guard let listed, listed.format == own.format else { return false }
+      return listed.schema.keys.allSatisfy { $0.name == "era" || listed.text($0.name) == own.text($0.name) }
+    }
+    return library.formats.filter { $0.name == own.format }.contains { format in
+      format.configurations.contains { text in
+        guard text != "\(own)" else { return true }
+        return isSame(
+          format.behaviour == .legacy
+            ? try? LegacyList.configuration(text) : try? specifications.configuration(text))
+      }
     }
   }
 

@@ -40,7 +40,11 @@ public class LibraryPageTable: MachineTarget, @unchecked Sendable {
     calls.begin(100)
     let result = library.functions.create(text, host.callbacks, &table, &message, message.count)
     calls.end()
-    guard result == 0, table != nil else {
+    guard result < 0 || result == 0 && table != nil else {
+      let words = result > 0 ? "\(result), no negative errno" : "0, and no page table"
+      throw LibraryError("create of \(text) returned \(words)")
+    }
+    guard result == 0 else {
       let words = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
       let errno = LinuxErrno(rawValue: 0 &- result) ?? .einval
       if errno == .enomem { throw LinuxErrno.enomem }

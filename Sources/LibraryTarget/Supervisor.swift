@@ -69,15 +69,23 @@ public struct Supervisor: Sendable {
     report: (String, SelftestOutcome) -> Void
   ) {
     var left = names[...]
+    // The last outcome of a process waits for the end of it, which can go wrong.
+    var last: (name: String, outcome: SelftestOutcome)?
+    func reportLast() {
+      if let last { report(last.name, last.outcome) }
+      last = nil
+    }
     while !left.isEmpty {
       var refusal: String?
       var problem: [String]
       do {
-        let end = try watch.run(arguments, Array(left)) { fields in
+        func ended(_ problem: String) { last?.outcome.fail(problem) }
+        let end = try watch.run(arguments, Array(left), atEnd: ended) { fields in
           switch TestRecord(fields) {
           case .outcome(let name, let outcome) where name == left.first:
             left = left.dropFirst()
-            report(name, outcome)
+            reportLast()
+            last = (name, outcome)
           case .refused(let reason): refusal = reason
           default: break
           }
@@ -86,6 +94,7 @@ public struct Supervisor: Sendable {
       } catch {
         problem = ["\(error)"]
       }
+      reportLast()
       if let refusal {
         for name in left { report(name, .fail(details: [refusal])) }
         return
@@ -120,5 +129,15 @@ public struct Supervisor: Sendable {
 
   var watch: Watch {
     Watch(preload: preload, callLimit: callLimit, testLimit: testLimit, memoryLimit: memoryLimit)
+  }
+}
+
+extension SelftestOutcome {
+  /// Makes a failure of it, for what happened after it.
+  fileprivate mutating func fail(_ problem: String) {
+    switch self {
+    case .pass(let details), .fail(let details): self = .fail(details: details + [problem])
+    case .skip, .xfail: self = .fail(details: [problem])
+    }
   }
 }

@@ -32,7 +32,11 @@ public struct Watch: Sendable {
   }
 
   /// Runs a process to its end, with its records as they come; nil when it had finished its work.
-  func run(_ arguments: [String], _ input: [String], _ take: ([String]) -> Void) throws -> End? {
+  ///
+  /// - Parameter atEnd: takes what went wrong when the process had finished its work, but did not end as it should.
+  func run(
+    _ arguments: [String], _ input: [String], atEnd: (String) -> Void = { _ in }, _ take: ([String]) -> Void
+  ) throws -> End? {
     let file = high(ptkit_memory_file("ptkit-calls"))
     defer { close(file) }
     guard let calls = CallPage(descriptor: file) else {
@@ -67,13 +71,16 @@ public struct Watch: Sendable {
       }
       // The pipes may be held by what the library started, and closed by the library.
       if ready <= 0, child.hasEnded { break }
-      excess = clock.problem(calls) ?? memory.problem(child)
+      excess = clock.problem(calls, isFinished: isFinished) ?? memory.problem(child)
       if excess != nil { break }
     }
     child.kill()
     said.readRest(child.errors)
-    let ending = child.wait()
-    if isFinished { return nil }
+    let (ending, isClean) = child.wait()
+    if isFinished {
+      if excess != nil || !isClean { atEnd("\(excess ?? ending), when all its work was done") }
+      return nil
+    }
     var details: [String] = []
     if let call = calls.call { details.append("during: \(call)") }
     if !calls.configuration.isEmpty { details.append("on a page table of \(calls.configuration)") }
@@ -139,8 +146,12 @@ private struct CallClock {
 
   mutating func restart() { test = Self.now }
 
-  mutating func problem(_ calls: CallPage) -> String? {
+  /// - Parameter isFinished: whether the process has only to end.
+  mutating func problem(_ calls: CallPage, isFinished: Bool) -> String? {
     let now = Self.now
+    if isFinished {
+      return now - test > callLimit ? "the process of the library did not end in \(Int(callLimit)) s" : nil
+    }
     if calls.count != count || !calls.isInside {
       count = calls.count
       call = now

@@ -64,6 +64,45 @@ struct LibraryTargetTests {
   }
 
   @Test(
+    "a page table that cannot be made, although the library says so, is a failure",
+    arguments: [
+      ("*made = table;", "", "returned 0, and no page table"),
+      ("*made = table;\n\treturn 0;", "*made = table;\n\treturn 5;", "returned 5, no negative errno"),
+      ("bits != 39 &&", "", "one of those that it lists"),
+      ("if (!table ||", "if (1)\n\t\treturn -ENOMEM;\n\tif (!table ||", "although memory was not short"),
+    ])
+  func notMade(old: String, new: String, problem: String) throws {
+    let scratch = try Scratch()
+    let library = try build(old, new, in: scratch)
+    let names = ["walker.riscv64.sv39", "golden.cases.riscv64.sv39"]
+    let run = try selftest(library, names.joined(separator: " "))
+    #expect(run.status == 1)
+    #expect(run.output.contains(problem), "\(run.output)")
+    for name in names { #expect(run.points.contains { $0.name == name && !$0.isOK }, "\(name)") }
+    let compare = try Run.ptkit([
+      "compare", "riscv64:va=39", "--left", "lib:\(library)", "--right", "reference", "--ops", "100",
+    ])
+    #expect(compare.status == 1)
+  }
+
+  @Test(
+    "a process that does not end as it should fails its last test",
+    arguments: [("abort();", "signal 6"), ("_exit(3);", "status 3"), ("for (;;) {}", "did not end in 2 s")])
+  func ending(statement: String, problem: String) throws {
+    let scratch = try Scratch()
+    let list = "static const char *const configurations"
+    let library = try build(
+      list,
+      "#include <unistd.h>\n__attribute__((destructor)) static void end(void) { \(statement) }\n\(list)",
+      in: scratch)
+    let run = try selftest(
+      library, "semantics.riscv64.sv39.zero_length semantics.riscv64.sv39.unmap_returns_bytes")
+    #expect(run.status == 1)
+    #expect(run.points.map(\.isOK) == [true, true, false])
+    #expect(run.lines.contains { $0.contains(problem) && $0.hasSuffix("when all its work was done") })
+  }
+
+  @Test(
     "mistakes in tables are found",
     arguments: [
       // The last word of a table stays, a table is released before it is invalidated, write permission is lost.
