@@ -154,7 +154,12 @@ public struct LibraryFactory: TargetFactory {
       guard try format(configuration.format).behaviour != .legacy else {
         throw ConfigurationError(.eopnotsupp, "this is drivers' own code")
       }
-      return try make(configuration, TargetOptions(physicalBase: base))
+      do {
+        return try make(configuration, TargetOptions(physicalBase: base))
+      } catch let gap as TargetGap {
+        // A refusal, which is no failure.
+        throw ConfigurationError(.eopnotsupp, gap.description)
+      }
     }
     environment.bindsResults = !library.formats.contains { $0.behaviour == .own }
     guard let kit = environment.legacy, library.formats.contains(where: { $0.behaviour == .legacy }) else {
